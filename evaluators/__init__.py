@@ -1,0 +1,1 @@
+"""What is judged: pure evaluators over spans and trajectories. Imports `schemas` only."""

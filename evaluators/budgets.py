@@ -1,0 +1,81 @@
+"""LatencyBudget: how long a call, and a run, may take. Two evaluators under one name: per span, and per trajectory."""
+
+from collections.abc import Iterable
+
+from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+from schemas.registry import Workflow
+from schemas.result import Judgement
+from schemas.trajectory import Step, Trajectory
+
+_PASS = Judgement("pass", 1.0, "registry")
+_CODES = COMMON_CODES | {"over_budget", "bad_clock"}
+
+
+def within(budget_ms: float, start_ns: int, end_ns: int, what: str) -> Judgement:
+    """A duration against its budget: 1 within it, else 1 - overrun / budget, at least 0."""
+    took_ms = (end_ns - start_ns) / 1_000_000
+    if end_ns <= 0 or start_ns <= 0 or took_ms < 0:
+        return unscored("registry", "bad_clock", f"start and end of {what} give no duration")
+    if took_ms <= budget_ms:
+        return _PASS
+    overrun = (took_ms - budget_ms) / budget_ms
+    reason = f"{what} took {took_ms:.0f} ms of {budget_ms:.0f} ms: score 1 - {took_ms - budget_ms:.0f}/{budget_ms:.0f}"
+    evidence = {"took_ms": round(took_ms, 3), "budget_ms": budget_ms}
+    return scored(max(0.0, 1.0 - overrun), "registry", "over_budget", reason, evidence)
+
+
+class StepLatencyBudget:
+    """Whether a call kept to its tool's `latency_budget_ms`.
+
+    Counts: calls and retrievals of tools that have a budget. Score 1 within it, else 1 - overrun / budget, at least 0.
+    Fails: over_budget. Unscored: bad_clock (no end, or an end before the start).
+    """
+
+    name = "LatencyBudget"
+    version = "1"
+    kinds = CALL_KINDS
+    reason_codes = _CODES
+
+    def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
+        """The judgement of one call; None without a budget."""
+        span = step.span
+        tool = workflow.tools.get(span.tool)
+        if tool is None or tool.latency_budget_ms is None:
+            return None
+        return within(tool.latency_budget_ms, span.start_ns, span.end_ns, f"tool {span.tool!r}")
+
+
+Extent = tuple[int, int]  # earliest start and latest end of the steps, ns
+
+
+class TrajectoryLatencyBudget:
+    """Whether the run kept to the workflow's `policy.latency_budget_ms`.
+
+    Counts: from the root's start to the root's end; while no root is there, what the steps span so far, which can only
+    grow: an overrun is said in mid-flight. Score as for steps.
+    Fails: over_budget. Unscored: bad_clock.
+    """
+
+    name = "LatencyBudget"
+    version = "1"
+    reason_codes = _CODES
+
+    def applies(self, workflow: Workflow) -> bool:
+        """Only workflows with a budget."""
+        return workflow.policy.latency_budget_ms is not None
+
+    def initial(self) -> Extent | None:
+        """No extent yet."""
+        return None
+
+    def update(self, state: Extent | None, step: Step) -> Extent:
+        """The extent with this step in it."""
+        start, end = step.span.start_ns, step.span.end_ns
+        return (start, end) if state is None else (min(state[0], start), max(state[1], end))
+
+    def finish(self, state: Extent | None, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
+        """One judgement of the trajectory."""
+        budget, root = trajectory.workflow.policy.latency_budget_ms, trajectory.root
+        extent = (root.start_ns, root.end_ns) if root is not None else state
+        if budget is not None and extent is not None:
+            yield None, within(budget, *extent, "the run")

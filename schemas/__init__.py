@@ -1,0 +1,1 @@
+"""What flows: pure values. No I/O, no clock."""

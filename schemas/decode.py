@@ -1,0 +1,208 @@
+"""Raw span -> `Span`: the one door through which every span enters, streaming, offline and read back.
+
+Pure: the same bytes, tenant and append time give the same value. Values are cut at 64 KiB and attributes at 256 before anything
+is judged or stored, so that read-back and replay see what was judged; the content hash is taken before that.
+Broken spans raise `InvalidOtlp` with a sentence; the caller dead-letters or refuses that span alone.
+"""
+
+import sys
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError
+from xxhash import xxh3_64_intdigest
+
+from schemas import dialects
+from schemas.dialects.view import View
+from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span, text_of
+from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
+
+VALUE_BYTES_MAX = 64 * 1024
+ATTRIBUTES_MAX = 256
+EVENTS_MAX = 128
+SPAN_BYTES_MAX = 1024 * 1024  # after cutting; above it the span is dead-lettered
+DAY_MS = 86_400_000
+_CACHE_MAX = 4_096
+
+_ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
+_names: dict[bytes, str] = {}
+
+
+class _Resource(NamedTuple):
+    id: int
+    service: str
+    release: str
+    workflow: str
+
+
+_resources: dict[bytes, _Resource] = {}
+_scopes: dict[bytes, str] = {}
+
+
+def bound(raw: RawSpan) -> tuple[RawSpan, int]:
+    """The raw span within the bounds, and the flags of what was cut. Most spans are returned as they are."""
+    if len(raw.span) <= VALUE_BYTES_MAX:
+        return raw, 0
+    message = _parse(raw.span)
+    cut = _cut_values(message.attributes) + _cut_count(message.attributes)
+    for event in message.events:
+        cut += _cut_values(event.attributes)
+    if len(message.events) > EVENTS_MAX:
+        del message.events[EVENTS_MAX:]
+        cut += 1
+    if not cut:
+        return raw, 0
+    span = message.SerializeToString(deterministic=True)
+    if len(span) > SPAN_BYTES_MAX:
+        raise InvalidOtlp(f"span of {len(raw.span)} bytes stays over {SPAN_BYTES_MAX} after cutting its values")
+    return raw._replace(span=span), TRUNCATED
+
+
+def decode(
+    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None = None, flags: int = 0
+) -> tuple[Span, RawSpan]:
+    """The normalised span and the raw span as it is to be stored.
+
+    `content_hash` and `flags` are given when a stored span is read back: it was cut already.
+    """
+    digest = xxh3_64_intdigest(raw.span) if content_hash is None else content_hash
+    raw, cut = bound(raw)
+    message = _parse(raw.span)
+    trace_id, span_id, parent_id = message.trace_id, message.span_id, message.parent_span_id
+    if len(trace_id) != 16 or trace_id == _ZERO_TRACE:
+        raise InvalidOtlp(f"trace id must be 16 bytes, not all zero: {trace_id.hex() or 'empty'}")
+    if len(span_id) != 8 or span_id == _ZERO_SPAN:
+        raise InvalidOtlp(f"span id must be 8 bytes, not all zero: {span_id.hex() or 'empty'}")
+    if len(parent_id) != 8 or parent_id == _ZERO_SPAN:
+        parent_id = b""
+    resource = _resources.get(raw.resource) or _read_resource(raw.resource)
+    name = _names.get(message.name) or _read_name(message.name)
+    view = View(message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id)
+    dialect, said = dialects.read(view)
+    start_ns, end_ns = message.start, message.end
+    flags |= cut | view.flags | _clock_flags(start_ns, end_ns, received_ms)
+    if message.dropped_attributes_count:
+        flags |= DROPPED_ATTRIBUTES
+    if "\ufffd" in name or "\ufffd" in (said.arguments or "") or "\ufffd" in (said.result or ""):
+        flags |= INVALID_UTF8
+    status = message.status
+    exception, escaped = _exception(message) if message.events else ("", False)
+    span = Span(
+        tenant,
+        received_ms,
+        trace_id,
+        span_id,
+        parent_id,
+        digest,
+        name,
+        said.kind,
+        dialect,
+        resource.service,
+        said.workflow or resource.workflow,
+        said.agent,
+        said.tool,
+        said.call_id,
+        said.model,
+        said.provider,
+        said.session_id,
+        (view.first("stepwatch.task.id", "langfuse.experiment.item.id") or "") if view.is_root else "",
+        start_ns,
+        max(start_ns, end_ns),
+        status.code if status.code in (0, 1, 2) else 0,
+        status.message.decode("utf-8", "replace"),
+        said.error_type,
+        said.input_tokens,
+        said.output_tokens,
+        flags,
+        said.arguments,
+        said.result,
+        exception,
+        escaped,
+        said.cost_usd,
+        said.input_messages,
+        said.output_messages,
+        said.tool_definitions,
+        view.text("stepwatch.expectation") if view.is_root else None,
+        view.is_root or view.get("stepwatch.trajectory.end") is not None,
+        resource.release,
+        resource.id,
+    )
+    return span, raw
+
+
+def _parse(span: bytes) -> Any:
+    try:
+        return parse_span(span)
+    except DecodeError as error:
+        raise InvalidOtlp(f"not an OTLP span: {error}") from error
+
+
+def _clock_flags(start_ns: int, end_ns: int, received_ms: int) -> int:
+    suspect = abs(start_ns // 1_000_000 - received_ms) > DAY_MS or end_ns < start_ns
+    return CLOCK_SUSPECT if suspect else 0
+
+
+def _exception(message: Any) -> tuple[str, bool]:
+    for event in message.events:
+        if event.name == b"exception":
+            view = View(event.attributes, "", "", False)
+            kind, text = view.low("exception.type"), view.text("exception.message") or ""
+            return f"{kind}: {text[:1000]}", (view.text("exception.escaped") or "").lower() == "true"
+    return "", False
+
+
+def _read_name(name: bytes) -> str:
+    text = sys.intern(name.decode("utf-8", "replace"))
+    if len(_names) < _CACHE_MAX:
+        _names[name] = text
+    return text
+
+
+def _read_resource(resource: bytes) -> _Resource:
+    try:
+        view = View(parse_resource(resource).attributes, "", "", False)
+    except DecodeError as error:
+        raise InvalidOtlp(f"not an OTLP resource: {error}") from error
+    known = _Resource(
+        xxh3_64_intdigest(resource),
+        view.low("service.name"),
+        view.low("service.version"),
+        view.low("gen_ai.workflow.name"),
+    )
+    if len(_resources) < _CACHE_MAX:
+        _resources[resource] = known
+    return known
+
+
+def _read_scope(scope: bytes) -> str:
+    try:
+        name = bytes(parse_scope(scope).name).decode("utf-8", "replace")
+    except DecodeError:
+        name = ""
+    if len(_scopes) < _CACHE_MAX:
+        _scopes[scope] = name
+    return name
+
+
+def _cut_values(attributes: Any) -> int:
+    """Cut string values at the bound, leave out other values above it; how many were touched."""
+    too_long = [key for key, value in attributes.items() if len(value) > VALUE_BYTES_MAX]
+    for key in too_long:
+        text = text_of(attributes[key]) if attributes[key][:1] == b"\n" else None
+        if text is None:
+            del attributes[key]
+        else:
+            attributes[key] = _string_value(text.encode()[:VALUE_BYTES_MAX].decode("utf-8", "ignore"))
+    return len(too_long)
+
+
+def _cut_count(attributes: Any) -> int:
+    excess = sorted(attributes)[ATTRIBUTES_MAX:] if len(attributes) > ATTRIBUTES_MAX else []
+    for key in excess:
+        del attributes[key]
+    return len(excess)
+
+
+def _string_value(text: str) -> bytes:
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+    return bytes(AnyValue(string_value=text).SerializeToString())

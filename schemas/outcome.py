@@ -1,0 +1,139 @@
+"""Outcomes: what rates count. One per (trace, step, evaluator), all of a trace in one record, published at its decision.
+
+A Kafka record of `eval.outcomes` is either one `OutcomeRecord` (several traces of one tenant and workflow) or one `Tick`;
+both are JSON with a `type`. The partition is a function of (tenant, workflow) alone, so that a series lives in one partition.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from schemas.result import Result
+
+RECORD_TRACES_MAX = 500  # traces of one record: keeps a record far below the topic's 1 MiB
+
+
+class Outcome(NamedTuple):
+    """What one step of one trace did under one evaluator: `attempts` judged targets, in order of steps."""
+
+    step: str
+    step_kind: str  # "trajectory" for trajectory results
+    evaluator: str
+    evaluator_version: str
+    agent: str
+    tool: str
+    attempts: int  # targets with verdict pass or fail
+    failed: int  # of them, fail
+    first: Literal["pass", "fail"]
+    last: Literal["pass", "fail"]
+    score: float  # mean of the scores of the attempts (0 or 1 where the evaluator has no score)
+    event_ms: int  # client time of the last attempt: for display and onset only
+    span_id: str  # hex; the last failed attempt, else the last; "" for the trajectory
+    reason_code: str  # of that attempt
+
+
+class TraceOutcomes(NamedTuple):
+    """All outcomes of one decided trace. `weight` 0 is stored and never counted."""
+
+    trace_id: str  # hex
+    anchor_ms: int
+    n_items: int
+    close_reason: str
+    config_seq: int
+    weight: float
+    release: str  # service.version or the like, for attribution; "" unknown
+    outcomes: tuple[Outcome, ...]
+
+
+class OutcomeRecord(NamedTuple):
+    """One record of `eval.outcomes`: traces of one (tenant, workflow)."""
+
+    tenant: str
+    workflow: str
+    traces: tuple[TraceOutcomes, ...]
+
+
+class Tick(NamedTuple):
+    """Time on the outcome log, produced by the partition's owner every `tick_interval_s`."""
+
+    rules_seq: int  # offset on eval.config of the newest config; rules change only here
+    scorer_lag_s: float  # how far the scorers lag; suppresses no_data
+
+
+def summarise(results: Iterable[Result], kinds: dict[bytes, tuple[str, str]]) -> tuple[Outcome, ...]:
+    """Fold results, in step order, to one outcome per (step, evaluator).
+
+    `kinds` maps a span id to (step kind, tool). Unscored and error results are no attempts.
+    """
+    seen: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        if result.verdict in ("pass", "fail"):
+            seen.setdefault((result.step, result.evaluator), []).append(result)
+    return tuple(_outcome(attempts, kinds) for attempts in seen.values())
+
+
+def _outcome(attempts: list[Result], kinds: dict[bytes, tuple[str, str]]) -> Outcome:
+    failures = [a for a in attempts if a.verdict == "fail"]
+    shown = failures[-1] if failures else attempts[-1]
+    kind, tool = kinds.get(shown.span_id, ("trajectory", ""))
+    scores = [a.score if a.score is not None else float(a.verdict == "pass") for a in attempts]
+    return Outcome(
+        step=shown.step,
+        step_kind=kind,
+        evaluator=shown.evaluator,
+        evaluator_version=shown.evaluator_version,
+        agent=shown.agent,
+        tool=tool,
+        attempts=len(attempts),
+        failed=len(failures),
+        first="fail" if attempts[0].verdict == "fail" else "pass",
+        last="fail" if attempts[-1].verdict == "fail" else "pass",
+        score=sum(scores) / len(scores),
+        event_ms=attempts[-1].event_ns // 1_000_000,
+        span_id=shown.span_id.hex(),
+        reason_code=shown.reason_code,
+    )
+
+
+def encode(record: OutcomeRecord | Tick) -> bytes:
+    """The record's bytes; equal records give equal bytes."""
+    if isinstance(record, Tick):
+        return orjson.dumps({"type": "tick", **record._asdict()})
+    return orjson.dumps({"type": "outcomes", "v": 1, **record._asdict()})
+
+
+def encode_trace(outcomes: TraceOutcomes) -> bytes:
+    """One trace's outcomes as kept in its row until they are published."""
+    return orjson.dumps(outcomes)
+
+
+def decode_trace(data: bytes) -> TraceOutcomes:
+    """The inverse of `encode_trace`."""
+    return _trace(orjson.loads(data))
+
+
+def decode(data: bytes) -> OutcomeRecord | Tick:
+    """The inverse of `encode`. Raises ValueError on anything else; the caller dead-letters the record."""
+    try:
+        fields = orjson.loads(data)
+        if fields["type"] == "tick":
+            return Tick(int(fields["rules_seq"]), float(fields["scorer_lag_s"]))
+        if fields["type"] == "outcomes":
+            return OutcomeRecord(fields["tenant"], fields["workflow"], tuple(_trace(t) for t in fields["traces"]))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"not an outcome record: {error!r}") from error
+    raise ValueError(f"not an outcome record: type {fields['type']!r}")
+
+
+def _trace(fields: list[Any]) -> TraceOutcomes:
+    *head, outcomes = fields
+    return TraceOutcomes(*head, outcomes=tuple(Outcome(*o) for o in outcomes))
+
+
+def partition_of(tenant: str, workflow: str, partitions: int) -> int:
+    """Which partition of `eval.outcomes` a (tenant, workflow) lives in: FNV-1a of both, fixed for life."""
+    h = 0x811C9DC5
+    for byte in f"{tenant}\x00{workflow}".encode():
+        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return h % partitions

@@ -1,0 +1,237 @@
+"""The registry: what `workflows.yaml` says of tools, policy and evaluators, parsed, checked and compiled.
+
+A pure function of its text. The law: what is accepted here can be judged with; every slip is told now, with its line,
+and never when a trace is judged. `defaults` stands in where no pattern matches, and gives every entry what it does not
+say itself (all but tools, which belong to one workflow).
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+from pydantic import Field
+
+from schemas.config import ConfigError, Declared, Path, Problem, read_yaml, unknown, validate
+from schemas.tools import BadSchema, Tool, function_of, make_tool
+from schemas.workflow import EvaluatorSettings, Forbidden, Order, Policy, Workflow
+
+__all__ = ["EMPTY", "EvaluatorSettings", "Policy", "Registry", "Tool", "Workflow", "parse_registry"]
+
+DEFAULTS = "defaults"  # name of the block, and of the workflow that stands in where no pattern matches
+EVALUATOR_NAMES = (
+    "ToolSelectionAccuracy",
+    "ParameterValidation",
+    "FunctionCallAccuracy",
+    "ToolCallSuccess",
+    "StepEfficiency",
+    "TaskCompletion",
+    "GoalProgress",
+    "ReasoningQuality",
+    "HandoffQuality",
+    "VerifierPass",
+    "EntityConsistency",
+    "ArgumentProvenance",
+    "PolicyCompliance",
+    "IterationCap",
+    "LatencyBudget",
+    "CostBudget",
+    "TrajectoryScore",
+    "FirstFault",
+    "Reconciliation",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Registry:
+    """All workflows of one text. `version` is a hash of that text: equal texts, equal verdicts."""
+
+    version: str
+    exact: Mapping[str, Workflow]
+    globs: tuple[tuple[re.Pattern[str], Workflow], ...]  # in the order of the file
+    defaults: Workflow
+
+    def workflow(self, name: str) -> Workflow:
+        """The entry of this name; else the first glob that matches it; else the defaults."""
+        found = self.exact.get(name)
+        if found is not None:
+            return found
+        return next((workflow for glob, workflow in self.globs if glob.match(name)), self.defaults)
+
+
+EMPTY = Registry("empty", {}, (), Workflow(DEFAULTS))
+
+
+def glob_pattern(pattern: str) -> re.Pattern[str] | None:
+    """The compiled glob, or None when the pattern is a plain name."""
+    return re.compile(fnmatch.translate(pattern)) if any(c in pattern for c in "*?[") else None
+
+
+class _Order(Declared):
+    before: str
+    tool: str
+
+
+class _Forbidden(Declared):
+    after: str
+    tool: str
+
+
+class _Policy(Declared):
+    max_steps: int | None = Field(None, ge=1)
+    max_repeats: int | None = Field(None, ge=1)
+    order: list[_Order] = Field(default_factory=list)
+    forbidden: list[_Forbidden] = Field(default_factory=list)
+    confirm_before_write: bool = False
+    latency_budget_ms: float | None = Field(None, gt=0)
+    cost_budget_usd: float | None = Field(None, gt=0)
+
+
+class _Evaluator(Declared):
+    enabled: bool = True
+    pass_at: float | None = Field(None, ge=0, le=1)
+
+
+class _Tool(Declared):
+    name: str = Field(min_length=1)
+    description: str = ""
+    strict: bool | None = None  # OpenAI's flag; our check is strict anyway
+    writes: bool = False
+    parameters: dict[str, Any] | None = None
+    entity: dict[str, str] = Field(default_factory=dict)
+    latency_budget_ms: float | None = Field(None, gt=0)
+
+
+class _Defaults(Declared):
+    sample: float = Field(1.0, ge=0, le=1)
+    policy: _Policy = _Policy()
+    evaluators: dict[str, _Evaluator] = Field(default_factory=dict)
+    trajectory_weights: dict[str, float] = Field(default_factory=dict)
+
+
+class _Workflow(_Defaults):
+    name: str = Field(min_length=1)
+    tools: list[_Tool] = Field(default_factory=list)
+
+
+class _File(Declared):
+    workflows: list[_Workflow] = Field(default_factory=list)
+    defaults: _Defaults = _Defaults()
+
+
+def parse_registry(text: str, source: str) -> Registry:
+    """The registry that `text` (YAML or JSON) declares. Raises ConfigError with all problems."""
+    data, line_of = read_yaml(text, source)
+    file = validate(_File, _plain_tools({} if data is None else data), source, line_of)
+    tools: list[dict[str, Tool]] = []
+    problems = [Problem(source, line_of(path), message) for path, message in _faults(file, tools)]
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    built = [_workflow(w, t, file.defaults) for w, t in zip(file.workflows, tools, strict=True)]
+    globs = ((glob_pattern(workflow.name), workflow) for workflow in built)
+    return Registry(
+        version=xxhash.xxh3_128_hexdigest(text.encode("utf-8", "replace")),
+        exact={workflow.name: workflow for workflow in built},
+        globs=tuple((glob, workflow) for glob, workflow in globs if glob is not None),
+        defaults=_workflow(_Workflow(name=DEFAULTS), {}, file.defaults),
+    )
+
+
+def _plain_tools(data: Any) -> Any:  # noqa: ANN401
+    """The data with every tool in the one shape `{name, parameters, ...}`; what is odd is left for `validate`."""
+    if not isinstance(data, dict) or not isinstance(data.get("workflows"), list):
+        return data
+    return {**data, "workflows": [_with_plain_tools(entry) for entry in data["workflows"]]}
+
+
+def _with_plain_tools(entry: Any) -> Any:  # noqa: ANN401
+    if not isinstance(entry, dict) or not isinstance(entry.get("tools"), list):
+        return entry
+    return {**entry, "tools": [function_of(tool) or tool for tool in entry["tools"]]}
+
+
+def _faults(file: _File, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, str]]:
+    """What types alone do not show. Fills `tools` with the compiled tools of each workflow."""
+    yield from _setting_faults(file.defaults, (DEFAULTS,))
+    first: dict[str, int] = {}
+    for index, entry in enumerate(file.workflows):
+        path: Path = ("workflows", index)
+        if first.setdefault(entry.name, index) != index:
+            yield (*path, "name"), f"workflow {entry.name!r} is declared twice; merge the two entries"
+        compiled: dict[str, Tool] = {}
+        yield from _tool_faults(entry, path, compiled)
+        yield from _policy_faults(entry, path)
+        yield from _setting_faults(entry, path)
+        tools.append(compiled)
+
+
+def _tool_faults(entry: _Workflow, path: Path, compiled: dict[str, Tool]) -> Iterator[tuple[Path, str]]:
+    for index, tool in enumerate(entry.tools):
+        at: Path = (*path, "tools", index)
+        if tool.name in compiled:
+            yield (*at, "name"), f"tool {tool.name!r} is declared twice in workflow {entry.name!r}; keep one"
+        try:
+            compiled[tool.name] = make_tool(
+                tool.name,
+                tool.parameters,
+                writes=tool.writes,
+                entity=tool.entity,
+                latency_budget_ms=tool.latency_budget_ms,
+            )
+        except BadSchema as error:
+            compiled[tool.name] = Tool(tool.name)
+            yield (*at, "parameters", *error.path), f"parameters of tool {tool.name!r}: {error}"
+
+
+def _policy_faults(entry: _Workflow, path: Path) -> Iterator[tuple[Path, str]]:
+    """Rules that name tools nobody declared. A workflow without any tools leaves them to the spans."""
+    known = [tool.name for tool in entry.tools]
+    rules = [("order", i, rule.model_dump()) for i, rule in enumerate(entry.policy.order)]
+    rules += [("forbidden", i, rule.model_dump()) for i, rule in enumerate(entry.policy.forbidden)]
+    for section, index, rule in rules:
+        for key, tool in rule.items():
+            if known and tool not in known:
+                message = unknown(f"tool {tool!r} in policy.{section} of workflow {entry.name!r}", tool, known)
+                yield (*path, "policy", section, index, key), message
+
+
+def _setting_faults(entry: _Defaults, path: Path) -> Iterator[tuple[Path, str]]:
+    for section, names in (("evaluators", entry.evaluators), ("trajectory_weights", entry.trajectory_weights)):
+        for name in names:
+            message = unknown(f"evaluator {name!r}", name, EVALUATOR_NAMES)
+            # A name near to none of ours is somebody's own evaluator; one that is near is a slip.
+            if name not in EVALUATOR_NAMES and "did you mean" in message:
+                yield (*path, section, name), message
+    weights = entry.trajectory_weights
+    for name, weight in weights.items():
+        if weight < 0:
+            yield (*path, "trajectory_weights", name), f"the weight of {name} is {weight}; it must be 0 or more"
+    if weights and not any(weights.values()):
+        yield (*path, "trajectory_weights"), "all weights are 0; give at least one evaluator a weight above 0"
+
+
+def _workflow(entry: _Workflow, tools: Mapping[str, Tool], defaults: _Defaults) -> Workflow:
+    said = entry.model_fields_set
+    evaluators = {**defaults.evaluators, **entry.evaluators}
+    return Workflow(
+        name=entry.name,
+        sample=entry.sample if "sample" in said else defaults.sample,
+        tools=tools,
+        policy=_policy(entry.policy, defaults.policy),
+        evaluators={name: EvaluatorSettings(e.enabled, e.pass_at) for name, e in evaluators.items()},
+        trajectory_weights=entry.trajectory_weights or defaults.trajectory_weights,
+    )
+
+
+def _policy(entry: _Policy, defaults: _Policy) -> Policy:
+    """Key by key: what the entry says, else the defaults block, else the built-in. An explicit null means no limit."""
+    said = {
+        **{key: getattr(defaults, key) for key in defaults.model_fields_set},
+        **{key: getattr(entry, key) for key in entry.model_fields_set},
+    }
+    for key, kind in (("order", Order), ("forbidden", Forbidden)):
+        if key in said:
+            said[key] = tuple(kind(**rule.model_dump()) for rule in said[key])
+    return Policy(**said)

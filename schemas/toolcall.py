@@ -1,0 +1,60 @@
+"""A tool call as its span tells it: name, arguments, result, failure. Parsed once, read by every evaluator.
+
+A pure function of the span. `None` is "not captured" everywhere; an empty text is an empty value.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from schemas.failure import Failure, failure_of
+from schemas.payload import has_placeholder, read_arguments, read_result
+from schemas.span import Span
+
+__all__ = ["Failure", "ToolCall", "read_call"]
+
+
+@dataclass(eq=False)
+class ToolCall:
+    """One call. `arguments` is a dict where the producer kept to the rules, and any JSON value where it did not."""
+
+    name: str
+    arguments: Any  # parsed; None: not captured, or not JSON
+    arguments_error: str | None  # why they are not JSON, with the position
+    result: Any  # parsed or text; None: not captured
+    failure: Failure | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do its work. A suspect call counts as one that did."""
+        return self.failure is not None and self.failure.severity == "failed"
+
+    @property
+    def executed(self) -> bool:
+        """Whether it did its work: neither failed nor interrupted by control flow."""
+        return self.failure is None or self.failure.severity == "suspect"
+
+    @cached_property
+    def key(self) -> bytes | None:
+        """Equal for calls of the same tool with the same arguments; None where arguments are not known."""
+        if self.arguments is None:
+            return None
+        return self.name.encode("utf-8", "replace") + b"\0" + _canonical(self.arguments)
+
+    @cached_property
+    def redacted(self) -> bool:
+        """Whether a redactor replaced an argument, or all of them: their values are unknown."""
+        return has_placeholder(self.arguments)
+
+
+def _canonical(value: Any) -> bytes:  # noqa: ANN401
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def read_call(span: Span) -> ToolCall:
+    """The call of a tool_call, retrieval or handoff span; of other spans only the failure means something."""
+    arguments, fault = read_arguments(span.arguments)
+    result = read_result(span.result)
+    return ToolCall(span.tool or span.name, arguments, fault, result, failure_of(span, result))

@@ -1,0 +1,69 @@
+"""A workflow: one kind of run; its tools, policy and evaluators. Values only; `schemas.registry` parses them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from schemas.tools import Tool
+
+DEFAULT_MAX_STEPS = 200  # an agent that needs more for one conversation is almost surely in a loop
+DEFAULT_MAX_REPEATS = 10  # identical successful calls; polling is legitimate, for ever is not
+
+
+class Order(NamedTuple):
+    """`tool` may be called only after `before` succeeded."""
+
+    before: str
+    tool: str
+
+
+class Forbidden(NamedTuple):
+    """`tool` may not be called once `after` succeeded."""
+
+    after: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a run of a workflow may do. None: no such limit."""
+
+    max_steps: int | None = DEFAULT_MAX_STEPS
+    max_repeats: int | None = DEFAULT_MAX_REPEATS
+    order: tuple[Order, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+    confirm_before_write: bool = False
+    latency_budget_ms: float | None = None
+    cost_budget_usd: float | None = None
+
+
+class EvaluatorSettings(NamedTuple):
+    """What a workflow wants of one evaluator. `pass_at` None: the evaluator's own threshold."""
+
+    enabled: bool = True
+    pass_at: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Workflow:
+    """One kind of run. Compared and hashed by identity: what is derived from it can be kept beside it."""
+
+    name: str  # the pattern it was declared under
+    sample: float = 1.0  # share of traces evaluated, by hash of the trace id
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    policy: Policy = Policy()
+    evaluators: Mapping[str, EvaluatorSettings] = field(default_factory=dict)
+    trajectory_weights: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def declares_writes(self) -> bool:
+        """Whether any tool is declared to write; then writes decide, else all calls do."""
+        return any(tool.writes for tool in self.tools.values())
+
+    def settings(self, evaluator: str) -> EvaluatorSettings:
+        """What this workflow wants of an evaluator."""
+        return self.evaluators.get(evaluator, _SETTINGS)
+
+
+_SETTINGS = EvaluatorSettings()

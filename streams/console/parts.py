@@ -1,0 +1,82 @@
+"""`stepwatch gateway|scorer|alerter`: each part alone, against any Kafka and any ClickHouse."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from streams.console.errors import UserError
+from streams.settings import Settings
+
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers. [env: STEPWATCH_BOOTSTRAP_SERVERS]")]
+Store = Annotated[str | None, typer.Option(help="ClickHouse HTTP URL. [env: STEPWATCH_CLICKHOUSE_URL]")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel="Parts")(gateway)
+    app.command(rich_help_panel="Parts")(scorer)
+    app.command(rich_help_panel="Parts")(alerter)
+
+
+def effective(**flags: object) -> Settings:
+    """Settings from the environment, with the flags that were given in their place."""
+    return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+
+
+def gateway(
+    bootstrap_servers: Bootstrap = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [env: STEPWATCH_GATEWAY_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="OTLP/HTTP port. [env: STEPWATCH_GATEWAY_PORT]")] = None,
+) -> None:
+    """Take OTLP/HTTP from SDKs and Collectors and put it on the spans topic."""
+    from streams.gateway.app import serve
+
+    _log()
+    settings = effective(bootstrap_servers=bootstrap_servers, gateway_host=host, gateway_port=port)
+    asyncio.run(serve(settings))
+
+
+def scorer(bootstrap_servers: Bootstrap = None, clickhouse_url: Store = None) -> None:
+    """Assemble trajectories from the spans topic, judge them, write ClickHouse and the outcomes topic."""
+    from streams.worker.app import create_app
+
+    _run(create_app, effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url))
+
+
+def alerter(bootstrap_servers: Bootstrap = None, clickhouse_url: Store = None) -> None:
+    """Fold the outcomes topic into alert events."""
+    from streams.alerter.app import create_app
+
+    _run(create_app, effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url))
+
+
+def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
+    """Run a Faust app until SIGTERM or SIGINT. Topics are checked first: a CreateTime topic is refused here."""
+    import faust
+    import uvloop
+
+    from streams.topics import check_topics
+
+    _log()
+    if problems := asyncio.run(check_topics(settings)):
+        raise UserError("; ".join(problems))
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    async def create() -> Any:  # Kafka clients belong to the loop that they are made on
+        return create_app(settings)
+
+    app = loop.run_until_complete(create())
+    worker = faust.Worker(app, loop=loop, loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    worker.execute_from_commandline()
+
+
+def _log() -> None:
+    """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("aiokafka", "faust", "mode", "kafka"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -1,0 +1,185 @@
+"""The alert fold: outcomes and ticks of one partition of the outcome log in, transitions of alerts out.
+
+Pure: records, their append times and offsets are all it sees; the wall clock is never read. So a replay gives the same
+events with the same ids, from the start of the log or from any checkpoint (`streams/core/checkpoint.py`).
+
+Time is the log clock, the greatest append time so far. A bucket of ten seconds ends with the first record at or after
+its end. Ticks drive what time alone brings: recovery after `hold`, refreshes, expiry, heartbeats; and rules change only
+there.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from schemas.alert import AlertEvent, Heartbeat, Reason
+from schemas.outcome import Outcome, OutcomeRecord, Tick, TraceOutcomes
+from schemas.rule import NO_RULES, Rule, RuleSet
+from streams.core.board import Board
+from streams.core.seen import SeenTraces
+from streams.core.series import BUCKET_MS, REFRESH_MS, Cause, Series
+
+HEARTBEAT_MS = 60_000
+SERIES_IDLE_MS = 24 * 3_600_000
+FORGET_RESOLVED_MS = 24 * 3_600_000  # longer than a subscriber may be away: then the alert leaves the compacted state
+FORGETTING_MAX = 10_000
+
+
+class Forget(NamedTuple):
+    """A resolved alert is old: its entry in the compacted state may go."""
+
+    alert_key: str
+
+
+Emitted = AlertEvent | Heartbeat | Forget
+
+
+class Alerting:
+    """The state of one partition. `rules_seq` is the config record that the rules are from; -1: none yet."""
+
+    def __init__(self, partition: int, rules: RuleSet = NO_RULES, rules_seq: int = -1) -> None:
+        self.partition = partition
+        self.rules_seq = rules_seq
+        self.next_offset = 0
+        self.clock_ms = 0
+        self.heartbeat_ms = 0
+        self.repeated = 0  # traces that were counted before
+        self.board = Board(rules)
+        self.seen = SeenTraces()
+        self.dirty: dict[str, Series] = {}  # series whose open bucket is not empty, by key
+        self.bucket_end_ms = 0  # of those buckets: all of them began within the same ten seconds
+        self.forgetting: dict[str, int] = {}  # resolved alerts and when, oldest first
+        self._learnt: dict[int, RuleSet] = {}
+
+    def learn(self, seq: int, rules: RuleSet) -> None:
+        """Make the rules of a config record known; they come into force with the first tick that names them."""
+        if seq > self.rules_seq:
+            self._learnt[seq] = rules
+
+    def lacks(self, record: OutcomeRecord | Tick) -> int | None:
+        """The config record whose rules must be learnt before this record is handled, or None."""
+        if isinstance(record, Tick) and record.rules_seq > self.rules_seq and record.rules_seq not in self._learnt:
+            return record.rules_seq
+        return None
+
+    def remember(self, record: OutcomeRecord | Tick, append_ms: int, offset: int) -> None:
+        """Rebuild the filter of seen traces from a record before the checkpoint; nothing else changes."""
+        self.seen.advance(append_ms, offset)
+        if isinstance(record, OutcomeRecord):
+            for trace in record.traces:
+                self.seen.add(record.tenant, trace.trace_id)
+
+    def handle(self, record: OutcomeRecord | Tick, append_ms: int, offset: int) -> list[Emitted]:
+        """Fold the next record; the transitions that follow from it, in order. Offsets must grow; gaps are allowed."""
+        assert offset >= self.next_offset, (offset, self.next_offset)
+        self.next_offset = offset + 1
+        self.clock_ms = max(self.clock_ms, append_ms)
+        self.seen.advance(append_ms, offset)
+        cause = Cause(self.partition, offset, self.clock_ms)
+        emitted = self._close_buckets(cause)
+        if isinstance(record, Tick):
+            emitted += self._tick(record, cause)
+        else:
+            self._count(record)
+        return emitted
+
+    def _close_buckets(self, cause: Cause) -> list[Emitted]:
+        if self.clock_ms < self.bucket_end_ms:
+            return []
+        ended = [self.dirty[key] for key in sorted(self.dirty)]
+        breached = [s for s in ended if s.close_bucket(self.bucket_end_ms, self.board.live(s.group))]
+        self.dirty = {}
+        self.bucket_end_ms = (self.clock_ms // BUCKET_MS + 1) * BUCKET_MS
+        for series in breached:
+            self.forgetting.pop(series.key, None)
+        return [series.fire(cause) for series in breached]
+
+    def _count(self, record: OutcomeRecord) -> None:
+        for trace in record.traces:
+            if not self.seen.add(record.tenant, trace.trace_id):
+                self.repeated += 1
+            elif trace.weight > 0:
+                self._count_trace(record, trace)
+
+    def _count_trace(self, record: OutcomeRecord, trace: TraceOutcomes) -> None:
+        counted: dict[Series, list[Outcome]] = {}
+        for outcome in trace.outcomes:
+            for series in self.board.series_of(record.tenant, record.workflow, outcome, self.clock_ms):
+                counted.setdefault(series, []).append(outcome)
+        for series, outcomes in counted.items():
+            series.add(trace.trace_id, outcomes, self.clock_ms)
+            self.dirty[series.key] = series
+
+    def _tick(self, tick: Tick, cause: Cause) -> list[Emitted]:
+        emitted: list[Emitted] = []
+        if tick.rules_seq > self.rules_seq:
+            emitted += self._change_rules(tick.rules_seq, cause)
+        for series in self.firing():
+            emitted += self._pass_time(series, cause)
+        self.board.remove(lambda s: s.episode is None and self._is_idle(s))
+        emitted += self._forget()
+        if self.clock_ms - self.heartbeat_ms >= HEARTBEAT_MS:
+            self.heartbeat_ms = self.clock_ms
+            emitted.append(self._heartbeat(tick, cause))
+        return emitted
+
+    def firing(self) -> list[Series]:
+        """The series with an alert, by key: the one order of events, whatever order series were made in."""
+        return sorted((s for s in self.board.series.values() if s.episode), key=lambda s: s.key)
+
+    def _pass_time(self, series: Series, cause: Cause) -> Iterable[AlertEvent]:
+        assert series.episode is not None, series.key
+        if series.has_recovered(self.clock_ms):
+            yield self._resolve(series, "recovered", cause)
+        elif self._is_idle(series):
+            yield self._resolve(series, "series_expired", cause)
+        elif self.clock_ms - series.episode.refreshed_ms >= REFRESH_MS:
+            yield series.refresh(cause)
+
+    def _resolve(self, series: Series, reason: Reason, cause: Cause) -> AlertEvent:
+        self.forgetting[series.key] = self.clock_ms
+        return series.resolve(reason, cause)
+
+    def _is_idle(self, series: Series) -> bool:
+        return series.key not in self.dirty and self.clock_ms - series.last_ms >= SERIES_IDLE_MS
+
+    def _change_rules(self, seq: int, cause: Cause) -> Iterable[AlertEvent]:
+        """Series of rules that are gone or judge otherwise now end; the others go on under the new texts."""
+        rules = self._learnt[seq]
+        self._learnt = {later: learnt for later, learnt in self._learnt.items() if later > seq}
+        self.rules_seq = seq
+        after = rules.by_uid()
+        for series in self.firing():
+            if reason := _end_reason(series, after):
+                yield self._resolve(series, reason, cause)
+        self.board.remove(lambda s: _end_reason(s, after) is not None)
+        self.dirty = {key: s for key, s in self.dirty.items() if _end_reason(s, after) is None}
+        for series in self.board.series.values():
+            series.rule = after[series.rule.uid]
+        self.board.take_over(rules)
+
+    def _forget(self) -> Iterable[Forget]:
+        """The entries that are old enough, and the oldest beyond the bound."""
+        for key, resolved_ms in list(self.forgetting.items()):
+            if self.clock_ms - resolved_ms < FORGET_RESOLVED_MS and len(self.forgetting) <= FORGETTING_MAX:
+                return
+            del self.forgetting[key]
+            yield Forget(key)
+
+    def _heartbeat(self, tick: Tick, cause: Cause) -> Heartbeat:
+        return Heartbeat(
+            partition=self.partition,
+            offset=cause.offset,
+            time_ms=self.clock_ms,
+            series=len(self.board.series),
+            firing=len(self.firing()),
+            dropped=self.board.dropped.total(),
+            rules_seq=self.rules_seq,
+            scorer_lag_s=tick.scorer_lag_s,
+        )
+
+
+def _end_reason(series: Series, after: Mapping[str, Rule]) -> Reason | None:
+    rule = after.get(series.rule.uid)
+    if rule is None:
+        return "rule_deleted"
+    return None if rule.detection(series.workflow) == series.rule.detection(series.workflow) else "rule_changed"

@@ -1,0 +1,174 @@
+"""Spans of one trace -> its ordered steps.
+
+The order is total and never that of arrival: key (max(own start, parent's key), depth, span id). Parents sort before their
+children even when clocks disagree; cycles are cut at the smallest (start, span id); a missing parent makes a top of its own.
+Linear but for one sort.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from schemas.expectation import TaskTruth, truth_from_span
+from schemas.registry import Registry
+from schemas.result import OTHER_STEP
+from schemas.span import Span, is_step, step_label
+from schemas.trajectory import (
+    CYCLE,
+    LABELS_CAPPED,
+    MANY_ROOTS,
+    MISSING_PARENT,
+    NO_ROOT,
+    CloseReason,
+    Step,
+    TraceKey,
+    Trajectory,
+)
+
+LABELS_MAX = 200  # distinct step labels of one trajectory; the rest become __other__
+UNKNOWN_WORKFLOW = "unknown"
+
+# Names that instrumentors give every workflow (span-conventions 6.4): they say nothing.
+_GENERIC = re.compile(
+    r"^(agent workflow|langgraph|crew(\.kickoff)?|crewai\.workflow|invocation|runnablesequence|agentexecutor|agent run|"
+    r"invoke_agent|unknown_service.*|default|(get|post|put|delete|patch) .*|"
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$",
+    re.IGNORECASE,
+)
+
+Place = tuple[int, int]  # (start key in ns, depth)
+
+
+class Order(NamedTuple):
+    """Spans in their total order, and what was odd about their structure."""
+
+    spans: list[Span]
+    roots: list[Span]
+    flags: int
+
+
+def winners(items: Collection[Span]) -> dict[bytes, Span]:
+    """One span per span id: of different contents the greater (end, content hash), never the later arrival."""
+    best: dict[bytes, Span] = {}
+    for span in items:
+        other = best.get(span.span_id)
+        if other is None or (other.end_ns, other.content_hash) < (span.end_ns, span.content_hash):
+            best[span.span_id] = span
+    return best
+
+
+def order(spans: Mapping[bytes, Span]) -> Order:
+    """The total order of these spans, keyed by span id."""
+    roots = [span for span in spans.values() if not span.parent_id]
+    roots.sort(key=lambda span: (span.start_ns, span.span_id))
+    flags = 0 if roots else NO_ROOT
+    if len(roots) > 1:
+        flags |= MANY_ROOTS
+    places: dict[bytes, Place] = {}
+    for span in spans.values():
+        if span.span_id not in places:
+            flags |= _place(span, spans, places)
+    ordered = sorted(spans.values(), key=lambda span: (places[span.span_id], span.span_id))
+    return Order(ordered, roots, flags)
+
+
+def _place(span: Span, spans: Mapping[bytes, Span], places: dict[bytes, Place]) -> int:
+    """Place this span and its unplaced ancestors; return structure flags."""
+    path: list[Span] = []
+    on_path: set[bytes] = set()
+    flags = 0
+    at: Span | None = span
+    while at is not None and at.span_id not in places and at.span_id not in on_path:
+        path.append(at)
+        on_path.add(at.span_id)
+        parent = spans.get(at.parent_id)
+        if parent is None and at.parent_id:
+            flags |= MISSING_PARENT
+        at = parent
+    if at is not None and at.span_id in on_path:
+        cycle = path[path.index(at) :]
+        del path[-len(cycle) :]
+        top = min(cycle, key=lambda node: (node.start_ns, node.span_id))
+        turn = cycle.index(top) + 1
+        _lay(cycle[turn:] + cycle[:turn], (0, -1), places)  # each one's parent is the next; the top's link is cut
+        flags |= CYCLE
+    _lay(path, places[at.span_id] if at is not None else (0, -1), places)
+    return flags
+
+
+def _lay(path: list[Span], above: Place, places: dict[bytes, Place]) -> None:
+    """Place a path whose last span hangs below `above`, each other one below its successor."""
+    key, depth = above
+    for node in reversed(path):
+        key, depth = max(key, node.start_ns), depth + 1
+        places[node.span_id] = (key, depth)
+
+
+def workflow_name_of(ordered: Order) -> str:
+    """The workflow's name, decided on the whole set: explicit on a root, on any span, else what else names the root."""
+    first = ordered.roots[0] if ordered.roots else ordered.spans[0]
+    explicit = [first.workflow, *(span.workflow for span in ordered.spans)]
+    said = next((name for name in explicit if name and not _GENERIC.match(name)), "")
+    if said:
+        return said
+    frame = first.name if first.kind == "workflow" else ""
+    fallback = [frame, first.agent, first.service, first.name]
+    return next((name for name in fallback if name and not _GENERIC.match(name)), UNKNOWN_WORKFLOW)
+
+
+def assemble(
+    key: TraceKey,
+    items: Collection[Span],
+    registry: Registry,
+    truths: Mapping[tuple[str, str], TaskTruth],
+    closed: CloseReason,
+    flags: int = 0,
+) -> Trajectory:
+    """The trajectory of these items (at least one). `truths` by (workflow name, task id)."""
+    ordered = order(winners(items))
+    workflow_name = workflow_name_of(ordered)
+    steps, capped = _steps(ordered.spans)
+    root = ordered.roots[0] if ordered.roots else None
+    for span in ordered.spans:
+        flags |= span.flags
+    return Trajectory(
+        key=key,
+        workflow_name=workflow_name,
+        workflow=registry.workflow(workflow_name),
+        steps=tuple(steps),
+        root=root,
+        n_items=len(items),
+        flags=flags | ordered.flags | capped,
+        closed=closed,
+        truth=_truth(root, workflow_name, truths),
+        roots=tuple(ordered.roots),
+    )
+
+
+def _steps(spans: list[Span]) -> tuple[list[Step], int]:
+    agents: dict[bytes, str] = {}  # the nearest agent at or above each span
+    nearest: dict[bytes, int | None] = {}  # the nearest step at or above each span
+    labels: set[str] = set()
+    steps: list[Step] = []
+    flags = 0
+    for span in spans:  # parents come before their children
+        agent = agents[span.span_id] = span.agent or agents.get(span.parent_id, "")
+        parent = nearest.get(span.parent_id)
+        if not is_step(span.kind):
+            nearest[span.span_id] = parent
+            continue
+        label = step_label(span.kind, agent, span.tool, span.name)
+        if label not in labels:
+            if len(labels) >= LABELS_MAX:
+                label, flags = OTHER_STEP, LABELS_CAPPED
+            labels.add(label)
+        nearest[span.span_id] = len(steps)
+        steps.append(Step(len(steps), span, label, agent, parent))
+    return steps, flags
+
+
+def _truth(root: Span | None, workflow_name: str, truths: Mapping[tuple[str, str], TaskTruth]) -> TaskTruth | None:
+    if root is None:
+        return None
+    known = truths.get((workflow_name, root.task_id)) if root.task_id else None
+    return known or (truth_from_span(root.expectation) if root.expectation else None)

@@ -1,0 +1,99 @@
+"""Which series an outcome counts in: rules applied to labels, series made on first sight, and their caps.
+
+At a cap the series that exist stay (they may be firing) and new ones are refused; each outcome so refused is counted
+under its (rule, tenant, workflow). The law: every outcome is in at most one series of each rule.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from schemas.outcome import Outcome
+from schemas.rule import Rule, RuleSet
+from streams.core.series import Series
+
+SERIES_MAX = 10_000  # of one partition: its checkpoint must stay below the topic's 8 MiB
+LABEL_CHARS_MAX = 128  # a label is cut before it names a series
+ROUTES_MAX = 50_000
+DROPPED_NAMED_MAX = 1_000
+
+SeriesId = tuple[str, str, tuple[tuple[str, str], ...]]  # rule uid, tenant, group labels
+Group = tuple[str, str, str]  # rule uid, tenant, workflow
+OTHER_GROUP: Group = ("", "", "")
+_Labels = tuple[str, str, str, str, str, str, str]
+
+
+class Board:
+    """All series of one partition."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules
+        self.series: dict[SeriesId, Series] = {}
+        self.dropped: Counter[Group] = Counter()
+        self._live: Counter[Group] = Counter()
+        self._routes: dict[_Labels, tuple[Series, ...]] = {}
+
+    def live(self, group: Group) -> int:
+        """How many series share the budget of a rule and workflow."""
+        return self._live[group]
+
+    def series_of(self, tenant: str, workflow: str, outcome: Outcome, now_ms: int) -> tuple[Series, ...]:
+        """The series that this outcome counts in, one a rule at most; made where they are new and there is room."""
+        o = outcome
+        labels = (tenant, workflow, o.step, o.evaluator, o.step_kind, o.agent, o.tool)
+        route = self._routes.get(labels)
+        if route is None:
+            fitting = [r for r in self.rules.rules if r.match.fits(tenant, workflow, o.step, o.evaluator, o.step_kind)]
+            found = [self._find_or_make(rule, labels, now_ms) for rule in fitting]
+            route = tuple(series for series in found if series)
+            if len(route) == len(fitting):  # what was refused must be counted each time
+                self._remember(labels, route)
+        return route
+
+    def _remember(self, labels: _Labels, route: tuple[Series, ...]) -> None:
+        if len(self._routes) >= ROUTES_MAX:
+            self._routes.clear()
+        self._routes[labels] = route
+
+    def _find_or_make(self, rule: Rule, labels: _Labels, now_ms: int) -> Series | None:
+        tenant, workflow, step, evaluator, step_kind, agent, tool = labels
+        by_name = {
+            "workflow": workflow,
+            "step": step,
+            "evaluator": evaluator,
+            "step_kind": step_kind,
+            "agent": agent,
+            "tool": tool,
+        }
+        group_labels = tuple(sorted((name, by_name[name][:LABEL_CHARS_MAX]) for name in rule.group_by))
+        found = self.series.get((rule.uid, tenant, group_labels))
+        if found:
+            return found
+        group = rule.uid, tenant, workflow
+        if self._live[group] >= rule.max_series or len(self.series) >= SERIES_MAX:
+            named = group in self.dropped or len(self.dropped) < DROPPED_NAMED_MAX
+            self.dropped[group if named else OTHER_GROUP] += 1
+            return None
+        series = Series(rule, tenant, workflow, group_labels, last_ms=now_ms)
+        self.put(series)
+        return series
+
+    def put(self, series: Series) -> None:
+        """Take a series in: a new one, or one of a checkpoint."""
+        self.series[series.rule.uid, series.tenant, series.labels] = series
+        self._live[series.group] += 1
+
+    def remove(self, gone: Callable[[Series], bool]) -> None:
+        """Forget the series that `gone` names."""
+        leaving = [id_ for id_, series in self.series.items() if gone(series)]
+        for id_ in leaving:
+            series = self.series.pop(id_)
+            self._live[series.group] -= 1
+            if not self._live[series.group]:
+                del self._live[series.group]
+        if leaving:
+            self._routes.clear()
+
+    def take_over(self, rules: RuleSet) -> None:
+        """Go on under new rules; every series must have one of them already."""
+        self.rules = rules
+        self._routes.clear()

@@ -1,0 +1,405 @@
+"""The trajectory engine: one partition's spans -> rows and outcomes. Pure; the same code streams, scores offline and replays.
+
+How it is driven (the shell's obligations):
+
+    recover(heads, ...)         once, on assignment, before anything else
+    unknown(...), due(...)      which traces must be read back from the store before the next fold or tick
+    read_back(head, spans)      for each of them, whether or not the store knew it
+    tick(clock)                 before the spans of each record: decides what is due
+    fold(span, raw)             every span, in log order
+    wanted_truths()             then take(truths): a flush: rows of all that changed, outcomes of what was decided
+    acknowledged(flush)         the flush is durable and its outcomes are published: only now memory may go
+    configure(seq, registry)    only right after a take
+
+The law: final rows are a function of (set of spans, registry, task truth); the outcomes of a trace are a function of (spans
+received before its deadline, registry at the decision). Folding is idempotent by (span id, content hash); time enters only as
+append times. A decision marks the trace at its tick and is judged at the take that follows.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from evaluators.judge import contextual_results, judge_span, local_results
+from xxhash import xxh3_64_intdigest
+
+from schemas.expectation import TaskTruth
+from schemas.outcome import TraceOutcomes, summarise
+from schemas.registry import EMPTY, Registry
+from schemas.result import Result
+from schemas.rows import Published, SpanRow, TrajectoryRow, VerdictChange, pack_revision
+from schemas.span import RawSpan, Span
+from schemas.trajectory import CONFLICT, OVER_CAP, CloseReason, TraceKey, Trajectory
+from streams.core.assemble import assemble
+from streams.core.flush import Counts, DecidedTrace, Flush, StoredHead
+from streams.core.trace import Trace, Verdicts
+from streams.core.window import WindowPolicy, grown, opened, window_of
+
+HOUR_MS = 3_600_000
+MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
+Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
+
+
+class EnginePolicy(NamedTuple):
+    """Frozen knobs of an engine."""
+
+    window: WindowPolicy = WindowPolicy()
+    provisional_every_ms: int = 10_000
+    trace_spans_max: int = 10_000
+    spans_in_memory_max: int = 500_000
+    known_max: int = 2_000_000  # trace ids a partition remembers as already stored
+
+
+class TrajectoryEngine:
+    """All traces of one partition."""
+
+    def __init__(self, partition: int, policy: EnginePolicy, seq: int = 0, registry: Registry = EMPTY) -> None:
+        self.partition = partition
+        self.clock_ms = 0  # the log clock: greatest append time seen
+        self._policy = policy
+        self._seq, self._registry = seq, registry
+        self._traces: dict[TraceKey, Trace] = {}
+        self._known: dict[TraceKey, None] = {}  # stored by us or a predecessor; insertion order = age
+        self._forgetful = False  # some known ids were dropped: every first-seen id must be asked for
+        self._timers: list[tuple[int, TraceKey]] = []
+        self._asleep: dict[TraceKey, int] = {}  # traces that only the store holds, and when they are due
+        self._alarms: list[tuple[int, TraceKey]] = []
+        self._dirty: dict[TraceKey, Trace] = {}
+        self._span_rows: list[SpanRow] = []
+        self._marks: list[Published] = []
+        self._counts = Counts()
+        self._epoch = 0
+        self._spans_held = 0
+
+    # What must be read back first.
+
+    def unknown(self, firsts: Iterable[tuple[TraceKey, int, int]]) -> list[TraceKey]:
+        """Which of these traces must be read back before their spans are folded.
+
+        `firsts` are (key, start in ms, received time in ms) of one span a trace. A trace never seen by this partition is
+        asked for only when its start lies more than an hour before its append time, or when ids were forgotten.
+        """
+        asked = []
+        for key, start_ms, received_ms in firsts:
+            if key in self._traces:
+                continue
+            if key in self._known or self._forgetful or received_ms - start_ms > HOUR_MS:
+                asked.append(key)
+        return asked
+
+    def due(self, clock_ms: int) -> list[TraceKey]:
+        """Evicted traces whose deadline is at or before this clock: to be read back before the tick."""
+        woken = []
+        while self._alarms and self._alarms[0][0] <= clock_ms:
+            deadline, key = heapq.heappop(self._alarms)
+            if self._asleep.get(key) == deadline:
+                woken.append(key)
+        return woken
+
+    def recover(self, heads: Iterable[StoredHead], known: Iterable[TraceKey], last_log_ms: int | None) -> None:
+        """Take over a partition: its open traces get their timers back, decided and unpublished ones their publication."""
+        assert not self._traces, "recover comes first"
+        self.clock_ms = max(self.clock_ms, last_log_ms or 0)
+        for key in known:
+            self._remember(key)
+        for head in heads:
+            self._remember(head.key)
+            self._sleep(head.key, head.deadline_ms if head.state == "open" else 0)
+
+    def read_back(self, key: TraceKey, head: StoredHead | None, spans: Iterable[Span]) -> None:
+        """A trace as the store has it. `spans` are all its stored items, decoded; empty when the store does not know it."""
+        self._asleep.pop(key, None)
+        items = sorted(spans, key=lambda span: (span.received_ms, span.span_id, span.content_hash))
+        if key in self._traces or not items:
+            return
+        trace = self._open(key, items[0])
+        if head is not None:
+            trace.anchor_ms = head.anchor_ms
+        for span in items:
+            if not trace.holds(span):
+                trace.add(span, self._policy.trace_spans_max)
+                self._spans_held += 1
+        trace.window = window_of(items, self._policy.window)
+        trace.deadline_ms = trace.window.deadline_ms(self._policy.window)
+        if head is not None and head.state == "decided":
+            self._take_over(trace, head)
+        self._arm(trace)
+        # Dirty when the store holds more than the row judged, not when an arriving span is new.
+        if head is None or head.n_items < trace.n_items or (trace.state == "decided" and not trace.published):
+            self._touch(trace)
+
+    def _take_over(self, trace: Trace, head: StoredHead) -> None:
+        trace.state, trace.reason = "decided", head.close_reason
+        trace.deadline_ms = head.deadline_ms
+        trace.outcomes, trace.workflow, trace.published = head.outcomes, head.workflow, head.published
+        trace.verdicts = dict(head.verdicts)
+
+    # Events.
+
+    def configure(self, seq: int, registry: Registry) -> None:
+        """From now on this config is in force. Only between a take and the next fold."""
+        if seq != self._seq:
+            self._seq, self._registry = seq, registry
+
+    def tick(self, clock_ms: int) -> None:
+        """Advance the log clock (it never goes back) and decide what is due."""
+        self.clock_ms = max(self.clock_ms, clock_ms)
+        while self._timers and self._timers[0][0] <= self.clock_ms:
+            _, key = heapq.heappop(self._timers)
+            trace = self._traces.get(key)
+            if trace is None or trace.state == "decided":
+                continue
+            if trace.deadline_ms > self.clock_ms:
+                self._arm(trace)
+            else:
+                self._decide(trace, trace.window.reason)
+
+    def finish(self) -> None:
+        """The end of the input (offline): every open trace is decided, with reason `marker`."""
+        for trace in list(self._traces.values()):
+            if trace.state == "open":
+                self._decide(trace, "marker")
+
+    def fold(self, span: Span, raw: RawSpan) -> bool:
+        """One span, after the tick of its record. False for a known (span id, content hash): nothing happens."""
+        key = TraceKey(span.tenant, span.trace_id)
+        trace = self._traces.get(key)
+        if trace is None:
+            trace = self._open(key, span)
+        elif trace.holds(span):
+            self._counts.duplicate += 1
+            return False
+        elif trace.state == "open":
+            trace.window = grown(trace.window, span)
+        else:
+            self._counts.late += 1
+        if span.span_id in trace.items:
+            self._counts.conflict += 1
+        trace.add(span, self._policy.trace_spans_max)
+        self._counts.stored += 1
+        self._counts.over_cap += bool(trace.overflow)
+        self._spans_held += 1
+        self._span_rows.append(SpanRow(span, raw))
+        self._touch(trace)
+        if trace.state == "open":
+            before, trace.deadline_ms = trace.deadline_ms, trace.window.deadline_ms(self._policy.window)
+            if before == 0 or trace.deadline_ms < before:
+                self._arm(trace)
+        return True
+
+    # A flush.
+
+    def wanted_truths(self) -> set[str]:
+        """Task ids of the traces that the next take judges: their truths are looked up in one batch."""
+        return {task for trace in self._dirty.values() for task in trace.tasks}
+
+    def take(self, truths: Truths) -> Flush:
+        """Rows of everything that changed, outcomes of what was decided. The caller acknowledges it, or loses the partition."""
+        self._epoch += 1
+        flush = Flush(self._epoch, self._span_rows, [], [], self._marks, [], self._counts, list(self._dirty.values()))
+        self._span_rows, self._marks, self._counts, self._dirty = [], [], Counts(), {}
+        for trace in flush.touched:
+            trace.dirty, trace.epoch = False, self._epoch
+            self._judge(trace, truths, flush)
+        return flush
+
+    def acknowledged(self, flush: Flush) -> None:
+        """The flush's rows are durable and its outcomes published: decided traces may be forgotten, their marks are due."""
+        for decided in flush.decided:
+            self._marks.append(Published(decided.key.tenant, decided.anchor_ms, decided.key.trace_id))
+            if (trace := self._traces.get(decided.key)) is not None:
+                trace.published = True
+        for trace in flush.touched:
+            if trace.state == "decided" and trace.epoch == flush.epoch and not trace.dirty:
+                self._drop(trace)
+        if self._spans_held > self._policy.spans_in_memory_max:
+            self._evict(flush.epoch)
+
+    @property
+    def open_traces(self) -> int:
+        """How many traces are open, in memory or asleep."""
+        return sum(t.state == "open" for t in self._traces.values()) + len(self._asleep)
+
+    # Leaves.
+
+    def _open(self, key: TraceKey, span: Span) -> Trace:
+        trace = self._traces[key] = Trace(key, span.received_ms, {}, opened(span))
+        self._remember(key)
+        return trace
+
+    def _remember(self, key: TraceKey) -> None:
+        self._known[key] = None
+        if len(self._known) > self._policy.known_max:
+            self._forgetful = True
+            del self._known[next(iter(self._known))]
+
+    def _sleep(self, key: TraceKey, deadline_ms: int) -> None:
+        self._asleep[key] = deadline_ms
+        heapq.heappush(self._alarms, (deadline_ms, key))
+
+    def _touch(self, trace: Trace) -> None:
+        if not trace.dirty:
+            trace.dirty = True
+            self._dirty[trace.key] = trace
+
+    def _arm(self, trace: Trace) -> None:
+        if trace.state == "open":
+            heapq.heappush(self._timers, (trace.deadline_ms, trace.key))
+
+    def _decide(self, trace: Trace, reason: CloseReason) -> None:
+        assert trace.state == "open", "one decision per trace"
+        trace.state, trace.reason = "decided", reason
+        self._counts.decided += 1
+        self._touch(trace)
+
+    def _drop(self, trace: Trace) -> None:
+        if self._traces.pop(trace.key, None) is not None:
+            self._spans_held -= trace.n_items
+
+    def _evict(self, acknowledged_epoch: int) -> None:
+        """Put flushed open traces to sleep, longest untouched first, until half the bound is free."""
+        idle = [t for t in self._traces.values() if not t.dirty and t.epoch <= acknowledged_epoch]
+        for trace in sorted(idle, key=lambda t: t.epoch):
+            if self._spans_held <= self._policy.spans_in_memory_max // 2:
+                break
+            if trace.state == "open":
+                self._sleep(trace.key, trace.deadline_ms)
+            self._drop(trace)
+            self._counts.evicted += 1
+
+    def _judge(self, trace: Trace, truths: Truths, flush: Flush) -> None:
+        decided = trace.state == "decided"
+        trajectory = self._assemble(trace, trace.all_items(), truths)
+        results = self._results(trace, trajectory)
+        if decided and trace.outcomes is None:
+            trace.outcomes = self._outcomes(trace, trajectory, results, truths)
+        if trace.outcomes is not None and not trace.published:
+            flush.decided.append(DecidedTrace(trace.key, trace.anchor_ms, trace.workflow, trace.outcomes))
+        row = self._row(trace, trajectory, results)
+        if decided:
+            verdicts: Verdicts = {(r.span_id, r.evaluator): (r.step, r.verdict) for r in results}
+            if trace.verdicts is not None:
+                flush.changes += _changes(row, trace.verdicts, verdicts)
+            trace.verdicts = verdicts
+        flush.trajectories.append(row)
+
+    def _assemble(self, trace: Trace, items: list[Span], truths: Truths) -> Trajectory:
+        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.overflow else 0)
+        return assemble(trace.key, items, self._registry, truths, trace.reason, flags)
+
+    def _results(self, trace: Trace, trajectory: Trajectory) -> tuple[Result, ...]:
+        if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
+            return ()
+        if trace.overflow:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
+            return tuple(contextual_results(trajectory, ()))
+        local = local_results(trajectory, self._local(trace, trajectory))
+        if trace.state == "open" and not self._contextual_due(trace):
+            return (*local, *trace.contextual)
+        trace.contextual = tuple(contextual_results(trajectory, local))
+        return (*local, *trace.contextual)
+
+    def _contextual_due(self, trace: Trace) -> bool:
+        """Contextual results of an open trace come at most every `provisional_every_ms`."""
+        if trace.contextual_ms < 0:
+            trace.contextual_ms = self.clock_ms
+        if self.clock_ms - trace.contextual_ms < self._policy.provisional_every_ms:
+            return False
+        trace.contextual_ms = self.clock_ms
+        return True
+
+    def _local(self, trace: Trace, trajectory: Trajectory) -> dict[bytes, tuple[Result, ...]]:
+        """Span-local results, each judged once per span and registry entry."""
+        if trace.local_for is not trajectory.workflow or trace.extras:
+            trace.local, trace.local_for = {}, trajectory.workflow
+        for step in trajectory.steps:
+            if step.span.span_id not in trace.local:
+                trace.local[step.span.span_id] = judge_span(step.span, trajectory.workflow)
+        return trace.local
+
+    def _outcomes(
+        self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths
+    ) -> TraceOutcomes:
+        """What the decision says, of exactly the items received before the deadline."""
+        items = trace.all_items()
+        judged = [s for s in items if trace.reason == "marker" or s.received_ms < trace.deadline_ms]
+        if len(judged) < len(items) and judged:
+            trajectory = self._assemble(trace, judged, truths)
+            local = {s.span.span_id: judge_span(s.span, trajectory.workflow) for s in trajectory.steps}
+            own = local_results(trajectory, local)
+            results = (*own, *contextual_results(trajectory, own))
+        trace.workflow = trajectory.workflow_name
+        kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
+        return TraceOutcomes(
+            trace_id=trace.key.trace_id.hex(),
+            anchor_ms=trace.anchor_ms,
+            n_items=len(judged),
+            close_reason=trace.reason,
+            config_seq=self._seq,
+            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            release=trajectory.root.release if trajectory.root else "",
+            outcomes=summarise(results, kinds),
+        )
+
+    def _row(self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...]) -> TrajectoryRow:
+        root, steps = trajectory.root, trajectory.steps
+        spans = [step.span for step in steps]
+        calls = [span for span in spans if span.kind in MODEL_KINDS]
+        every = trace.items.values()
+        return TrajectoryRow(
+            tenant=trace.key.tenant,
+            anchor_ms=trace.anchor_ms,
+            trace_id=trace.key.trace_id,
+            revision=pack_revision(trace.n_items, trace.state == "decided", self._seq),
+            state=trace.state,
+            close_reason=trace.reason,
+            partition=self.partition,
+            workflow=trajectory.workflow_name,
+            agent=root.agent if root else "",
+            task_id=root.task_id if root else "",
+            session_id=(root.session_id if root else "") or next((s.session_id for s in spans if s.session_id), ""),
+            release=root.release if root else "",
+            n_items=trace.n_items,
+            n_spans=len(every),
+            n_steps=len(steps),
+            n_tool_calls=sum(span.kind == "tool_call" for span in spans),
+            input_tokens=sum(span.input_tokens for span in calls),
+            output_tokens=sum(span.output_tokens for span in calls),
+            start_ns=min(span.start_ns for span in every),
+            end_ns=max(span.end_ns for span in every),
+            last_log_ms=self.clock_ms,
+            deadline_ms=trace.deadline_ms,
+            config_seq=self._seq,
+            flags=trajectory.flags,
+            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            results=results,
+            outcomes=trace.outcomes,
+        )
+
+
+def in_cohort(trace_id: bytes, sample: float) -> bool:
+    """Whether a trace is judged: by hash of its id, so that every worker and every replay chooses the same."""
+    return sample >= 1.0 or xxh3_64_intdigest(trace_id) < sample * 2**64
+
+
+def _changes(row: TrajectoryRow, before: Verdicts, after: Verdicts) -> list[VerdictChange]:
+    changes = []
+    for target in sorted(before.keys() | after.keys()):
+        old_step, old = before.get(target, ("", ""))
+        step, new = after.get(target, (old_step, ""))
+        if old != new:
+            changes.append(
+                VerdictChange(
+                    row.tenant,
+                    row.anchor_ms,
+                    row.trace_id,
+                    row.revision,
+                    row.workflow,
+                    target[0],
+                    step,
+                    target[1],
+                    old,
+                    new,
+                    row.last_log_ms,
+                )
+            )
+    return changes

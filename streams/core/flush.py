@@ -1,0 +1,70 @@
+"""What the store says of a trace, and what a flush says to the store: the values at the engine's two borders."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.outcome import TraceOutcomes
+from schemas.rows import Published, SpanRow, State, TrajectoryRow, VerdictChange
+from schemas.trajectory import CloseReason, TraceKey
+from streams.core.trace import Trace, Verdicts
+
+
+class StoredHead(NamedTuple):
+    """What the store says of a trace: its row without the results."""
+
+    key: TraceKey
+    anchor_ms: int
+    revision: int
+    state: State
+    close_reason: CloseReason
+    partition: int
+    n_items: int
+    last_log_ms: int
+    deadline_ms: int
+    config_seq: int
+    workflow: str
+    weight: float
+    published: bool
+    outcomes: TraceOutcomes | None
+    verdicts: Verdicts
+
+
+class DecidedTrace(NamedTuple):
+    """Outcomes to publish: one per decided trace."""
+
+    key: TraceKey
+    anchor_ms: int
+    workflow: str
+    outcomes: TraceOutcomes
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the spans folded since the last take; the ledger's terms, and bounds that were hit."""
+
+    stored: int = 0
+    duplicate: int = 0
+    late: int = 0
+    conflict: int = 0
+    decided: int = 0
+    over_cap: int = 0
+    evicted: int = 0
+
+
+@dataclass(slots=True)
+class Flush:
+    """All that changed since the last take, frozen until it is acknowledged."""
+
+    epoch: int
+    spans: list[SpanRow]
+    trajectories: list[TrajectoryRow]
+    decided: list[DecidedTrace]
+    published: list[Published]
+    changes: list[VerdictChange]
+    counts: Counts
+    touched: list[Trace]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to write or publish."""
+        return not (self.spans or self.trajectories or self.decided or self.published)

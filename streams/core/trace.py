@@ -1,0 +1,80 @@
+"""One trace in memory: its items and where it stands. State only; `streams.core.engine` drives it."""
+
+from dataclasses import dataclass, field
+
+from schemas.outcome import TraceOutcomes
+from schemas.registry import Workflow
+from schemas.result import Result
+from schemas.rows import State
+from schemas.span import Span
+from schemas.trajectory import CloseReason, TraceKey
+from streams.core.window import Window
+
+Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
+
+
+@dataclass(eq=False, slots=True)
+class Trace:
+    """A trace since it was opened or read back. Items are distinct (span id, content hash)."""
+
+    key: TraceKey
+    anchor_ms: int
+    items: dict[bytes, Span]
+    window: Window
+    extras: list[Span] = field(default_factory=list)  # other contents of a span id
+    overflow: set[tuple[bytes, int]] = field(default_factory=set)  # identities above the cap
+    state: State = "open"
+    reason: CloseReason = ""
+    deadline_ms: int = 0
+    outcomes: TraceOutcomes | None = None
+    workflow: str = ""  # that the outcomes were published under
+    published: bool = False
+    tasks: frozenset[str] = frozenset()  # task ids that its spans name
+    local: dict[bytes, tuple[Result, ...]] = field(default_factory=dict)
+    local_for: Workflow | None = None  # the registry entry that `local` was judged under
+    contextual: tuple[Result, ...] = ()
+    contextual_ms: int = -1
+    verdicts: Verdicts | None = None  # of the last final row
+    dirty: bool = False
+    epoch: int = 0  # of the flush that last took it
+
+    @property
+    def n_items(self) -> int:
+        """Distinct (span id, content hash), kept or not."""
+        return len(self.items) + len(self.extras) + len(self.overflow)
+
+    def holds(self, span: Span) -> bool:
+        """Whether this very item is here already."""
+        known = self.items.get(span.span_id)
+        if known is not None and known.content_hash == span.content_hash:
+            return True
+        if known is not None and any(
+            e.span_id == span.span_id and e.content_hash == span.content_hash for e in self.extras
+        ):
+            return True
+        return bool(self.overflow) and (span.span_id, span.content_hash) in self.overflow
+
+    def add(self, span: Span, cap: int) -> None:
+        """Keep a new item; above the cap only its identity."""
+        if span.task_id:
+            self.tasks |= {span.task_id}
+        if self.n_items >= cap:
+            self.overflow.add((span.span_id, span.content_hash))
+        elif span.span_id in self.items:
+            self.extras.append(span)
+        else:
+            self.items[span.span_id] = span
+
+    def all_items(self) -> list[Span]:
+        """The kept items, in no order that means anything."""
+        return [*self.items.values(), *self.extras]
+
+    @property
+    def is_open(self) -> bool:
+        """Not decided yet."""
+        return self.state == "open"
+
+    @property
+    def end_ms(self) -> int | None:
+        """Received time of the latest span that ends the trace; None before."""
+        return self.window.end_ms

@@ -1,0 +1,89 @@
+"""Where the demonstration is shown: a live page on a terminal, or a line every few seconds into a pipe.
+
+Both take the same snapshots; nothing but the look differs.
+"""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from streams.demo.expected import AlertEvent
+from streams.demo.script import Schedule
+from streams.demo.view import Snapshot, alert_line, line, page
+
+LINE_EVERY_S = 5.0
+
+
+class Screen(Protocol):
+    """Used with `with`; shows what it is given."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+    def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
+        """Show this moment; `news` are the alert events since the last one."""
+        ...
+
+
+class LiveScreen:
+    """The live page."""
+
+    def __init__(self, console: Console, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._live = Live(console=console, refresh_per_second=4, transient=False, vertical_overflow="crop")
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last page standing."""
+        self._live.stop()
+
+    def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
+        """Replace the page."""
+        self._live.update(page(snapshot, self._schedule))
+
+
+class LineScreen:
+    """Plain lines: every few seconds, and at every alert event at once."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said_at_s = float("-inf")
+
+    def __enter__(self) -> Self:
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to clean up."""
+
+    def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
+        """Print what is new, or due."""
+        for event in news:
+            plain(self._console, alert_line(event))
+        if snapshot.at_s - self._said_at_s >= LINE_EVERY_S:
+            self._said_at_s = snapshot.at_s
+            plain(self._console, line(snapshot))
+
+
+def screen_for(console: Console, schedule: Schedule) -> Screen:
+    """The screen that fits where the console writes to."""
+    return LiveScreen(console, schedule) if console.is_terminal else LineScreen(console)
+
+
+def plain(console: Console, text: str) -> None:
+    """One line as it is, however narrow the console is."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,122 @@
+"""Which spans of a request are taken, and where each belongs. Pure: bytes in, values out.
+
+A span is looked at just enough to know that it can be read and to which trace it belongs; what is inside is the
+scorer's.
+"""
+
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from schemas.otlp import InvalidOtlp, parse_resource, parse_span, split
+from schemas.otlp_json import Refusal, spans_of_json
+from schemas.partition import Partitioner, partition_of_trace
+from schemas.span import RawSpan
+from streams.gateway.answers import JSON, Encoding, Refused
+from streams.gateway.limits import FRAME_BYTES_MAX, RECORD_BYTES_MAX, SPANS_MAX
+
+_ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
+
+
+class Admitted(NamedTuple):
+    """One request, sorted: the good spans by partition, the refused ones with their reasons."""
+
+    by_partition: dict[int, list[RawSpan]]
+    refusals: list[Refusal]
+    n_good: int
+
+    @property
+    def n_spans(self) -> int:
+        """Spans of the request, good and refused."""
+        return self.n_good + len(self.refusals)
+
+
+def admit(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
+    """Sort a request's spans. Raises Refused (400, 413) when the request as a whole cannot be taken."""
+    spans, refusals = _read(body, encoding)
+    if len(spans) + len(refusals) > SPANS_MAX:
+        raise Refused(
+            413, f"{len(spans) + len(refusals)} spans in one request, {SPANS_MAX} at most: send smaller batches"
+        )
+    by_trace: dict[bytes, list[RawSpan]] = {}
+    check = _Check()
+    for raw in spans:
+        verdict = check(raw)
+        if isinstance(verdict, Refusal):
+            refusals.append(verdict)
+        else:
+            by_trace.setdefault(verdict, []).append(raw)
+    return Admitted(_places(by_trace, partitions, partitioner), refusals, sum(map(len, by_trace.values())))
+
+
+def _read(body: bytes, encoding: Encoding) -> tuple[list[RawSpan], list[Refusal]]:
+    if not body:
+        return [], []
+    try:
+        return spans_of_json(body) if encoding == JSON else (split(body), [])
+    except InvalidOtlp as error:
+        raise Refused(400, str(error)) from error
+
+
+def _places(
+    by_trace: dict[bytes, list[RawSpan]], partitions: int, partitioner: Partitioner
+) -> dict[int, list[RawSpan]]:
+    places: dict[int, list[RawSpan]] = {}
+    for trace_id, spans in by_trace.items():
+        places.setdefault(partition_of_trace(trace_id, partitions, partitioner), []).extend(spans)
+    return places
+
+
+class _Check:
+    """Looks at one span after the other; remembers the resource it saw last, which the next span mostly shares."""
+
+    def __init__(self) -> None:
+        self._resource: bytes | None = None
+        self._broken = ""
+
+    def __call__(self, raw: RawSpan) -> bytes | Refusal:
+        """The trace id of a good span, or why it is refused."""
+        too_large = _too_large(raw)
+        if too_large:
+            return too_large
+        broken = self._broken_resource(raw.resource)
+        if broken:
+            return Refusal("broken_resource", f"a resource is not OTLP: {broken}")
+        try:
+            span = parse_span(raw.span)
+        except DecodeError as error:
+            return Refusal("broken_span", f"a span is not OTLP: {error}")
+        trace_id = bytes(span.trace_id)
+        return _bad_id(trace_id, span.span_id) or trace_id
+
+    def _broken_resource(self, resource: bytes) -> str:
+        if resource is not self._resource:
+            self._resource, self._broken = resource, ""
+            try:
+                parse_resource(resource)
+            except DecodeError as error:
+                self._broken = str(error)
+        return self._broken
+
+
+def _bad_id(trace_id: bytes, span_id: bytes) -> Refusal | None:
+    if not trace_id and not span_id:
+        return Refusal("no_ids", "no trace id and no span id: is this an export of logs or metrics?")
+    if len(trace_id) != 16 or trace_id == _ZERO_TRACE:
+        return Refusal("bad_trace_id", f"trace id must be 16 bytes, not all zero: {_hex(trace_id)}")
+    if len(span_id) != 8 or span_id == _ZERO_SPAN:
+        return Refusal("bad_span_id", f"span id must be 8 bytes, not all zero: {_hex(span_id)}")
+    return None
+
+
+def _too_large(raw: RawSpan) -> Refusal | None:
+    frame = len(raw.resource) + len(raw.scope)
+    if frame > FRAME_BYTES_MAX:
+        return Refusal("resource_too_large", f"resource and scope take {frame} bytes, {FRAME_BYTES_MAX} at most")
+    if frame + len(raw.span) > RECORD_BYTES_MAX:
+        return Refusal("span_too_large", f"a span of {frame + len(raw.span)} bytes, {RECORD_BYTES_MAX} at most")
+    return None
+
+
+def _hex(value: bytes) -> str:
+    return f"{value[:32].hex()} ({len(value)} bytes)" if value else "empty"

@@ -1,0 +1,65 @@
+"""OTLP/HTTP answers: the success message and the error `Status`, in the content type of the request.
+
+Success with refused spans is 200 with `partial_success`, which a sender must not repeat. An error is a
+`google.rpc.Status`; 429 and 503 say when to come back.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import orjson
+from aiohttp import web
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from schemas.otlp_json import Refusal
+from streams.gateway.limits import RETRY_AFTER_S
+
+Encoding = Literal["application/x-protobuf", "application/json"]
+PROTOBUF: Encoding = "application/x-protobuf"
+JSON: Encoding = "application/json"
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 3, 8, 12, 14
+REASONS_SHOWN_MAX = 8
+
+
+class Refused(Exception):
+    """A request that is not taken as a whole: its HTTP status and a sentence for the sender."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> web.Response:
+    """200: every span is in Kafka, but for the refused ones."""
+    response = ExportTraceServiceResponse()
+    if refusals:
+        response.partial_success.rejected_spans = len(refusals)
+        response.partial_success.error_message = refused_sentence(refusals, n_spans)
+    if encoding == PROTOBUF:
+        return web.Response(body=response.SerializeToString(), content_type=PROTOBUF)
+    partial = {
+        "rejectedSpans": str(len(refusals)),
+        "errorMessage": response.partial_success.error_message,
+    }
+    return web.Response(body=orjson.dumps({"partialSuccess": partial} if refusals else {}), content_type=JSON)
+
+
+def failure(encoding: Encoding, refused: Refused) -> web.Response:
+    """The Status that OTLP wants with a 4xx or 5xx."""
+    code = {404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}.get(refused.status, INVALID_ARGUMENT)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else {}
+    if encoding == PROTOBUF:
+        body = Status(code=code, message=str(refused)).SerializeToString()
+    else:
+        body = orjson.dumps({"code": code, "message": str(refused)})
+    return web.Response(status=refused.status, body=body, content_type=encoding, headers=headers)
+
+
+def refused_sentence(refusals: Sequence[Refusal], n_spans: int) -> str:
+    """How many were refused, and per reason how many with one example; the most frequent reasons first."""
+    counts = Counter(refusal.reason for refusal in refusals)
+    examples = {refusal.reason: refusal.detail for refusal in reversed(refusals)}
+    shown = [f"{reason} ({n}): {examples[reason]}" for reason, n in counts.most_common(REASONS_SHOWN_MAX)]
+    return f"refused {len(refusals)} of {n_spans} spans: " + "; ".join(shown)

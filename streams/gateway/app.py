@@ -1,0 +1,91 @@
+"""The gateway process: from settings to a served port, and back to nothing at SIGTERM.
+
+At a stop it first closes the port, then answers the requests in progress, then waits for Kafka: what was answered with
+success is in the log, what was not is the sender's to repeat.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+
+from aiohttp import web
+from google.protobuf.internal import api_implementation
+
+from streams.console.errors import UserError
+from streams.gateway.http import Gateway
+from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_TIMEOUT_S
+from streams.gateway.log import SpanLog
+from streams.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop cleanly. Sets `ready` when the port accepts requests.
+
+    Raises UserError when the address may not or cannot be bound, or the broker or the topic is not there.
+    """
+    check_start(settings)
+    stop = _stop_signals()
+    log = SpanLog(settings)
+    await log.start()
+    gateway = Gateway(log, linger_s=settings.gateway_linger_ms / 1000, partitioner=settings.record_partitioner)
+    runner = web.AppRunner(
+        gateway.application(),
+        auto_decompress=False,
+        access_log=None,
+        keepalive_timeout=IDLE_TIMEOUT_S,
+        shutdown_timeout=STOP_TIMEOUT_S,
+    )
+    try:
+        await _listen(runner, settings)
+        logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
+        if ready is not None:
+            ready.set()
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+        late = await gateway.packer.close(STOP_TIMEOUT_S)
+        if late:
+            logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)
+        await log.stop(STOP_TIMEOUT_S)
+
+
+def check_start(settings: Settings) -> None:
+    """Refuse to start in a way that loses or leaks. Raises UserError."""
+    if api_implementation.Type() != "upb":
+        raise UserError(
+            f"protobuf runs on its {api_implementation.Type()!r} implementation, which hostile input can crash: "
+            "install a protobuf wheel for this platform and unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
+        )
+    if not settings.gateway_insecure and not _is_loopback(settings.gateway_host):
+        raise UserError(
+            f"the gateway has no TLS and no keys, and {settings.gateway_host} can be reached from other machines: "
+            "bind 127.0.0.1 behind a Collector, or set STEPWATCH_GATEWAY_INSECURE=true on a network you trust"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
+    except OSError as error:
+        raise UserError(
+            f"the gateway cannot listen on {settings.gateway_host}:{settings.gateway_port} ({error.strerror}): "
+            "stop what uses the port, or set STEPWATCH_GATEWAY_PORT"
+        ) from error

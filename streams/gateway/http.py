@@ -1,0 +1,161 @@
+"""OTLP/HTTP in: one request from its first byte to its answer.
+
+Success is answered when Kafka has every span that was not refused. Whatever the gateway cannot take now is answered
+at once with 429 or 503, which a sender repeats; nothing waits in a queue without bound.
+"""
+
+import asyncio
+from importlib.metadata import version
+from typing import Protocol
+
+import orjson
+from aiohttp import web
+from aiokafka.errors import MessageSizeTooLargeError
+
+from schemas.otlp_json import Refusal
+from schemas.partition import Partitioner
+from streams.gateway.admission import Admitted, admit
+from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, success
+from streams.gateway.body import encoding_of, read_body
+from streams.gateway.budget import Budget, OverBudget
+from streams.gateway.counts import GatewayCounts
+from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
+from streams.gateway.log import DEFAULT_TENANT
+from streams.gateway.packer import Answer, Packer
+
+
+class Log(Protocol):
+    """What the gateway needs of the spans topic."""
+
+    partitions: int
+
+    async def append(self, partition: int, record: bytes, tenant: str) -> None:
+        """Return when Kafka has the record; raise KafkaError."""
+
+    async def reachable(self) -> bool:
+        """Whether the broker answers now."""
+
+
+class Gateway:
+    """The requests of one gateway process and what it holds of them."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        linger_s: float,
+        partitioner: Partitioner,
+        ack_timeout_s: float = ACK_TIMEOUT_S,
+        budget: Budget | None = None,
+    ) -> None:
+        self._log = log
+        self._partitioner = partitioner
+        self._ack_timeout_s = ack_timeout_s
+        self._budget = budget or Budget()
+        self._in_progress = 0
+        self.counts = GatewayCounts()
+        self.packer = Packer(log.append, linger_s, self._budget, self.counts)
+
+    def application(self) -> web.Application:
+        """The routes. Serve it with `auto_decompress=False`: unpacking is ours, and bounded."""
+        app = web.Application()
+        app.router.add_post("/v1/traces", self.traces)
+        app.router.add_post("/v1/{signal:logs|metrics}", self.other_signal)
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/readyz", self.readyz)
+        app.router.add_get("/version", self.version)
+        app.router.add_get("/stats", self.stats)
+        return app
+
+    async def traces(self, request: web.Request) -> web.Response:
+        """`POST /v1/traces`."""
+        try:
+            response = await self._bounded(request)
+        except Refused as refused:
+            response = failure(_spoken(request), refused)
+        except OverBudget as over:
+            response = failure(_spoken(request), Refused(503, f"try again: {over}"))
+        self.counts.requests[response.status] += 1
+        return response
+
+    async def other_signal(self, request: web.Request) -> web.Response:
+        """`POST /v1/logs`, `/v1/metrics`: not ours, said so that a sender's own log shows the cure."""
+        signal = request.match_info["signal"]
+        sentence = f"Stepwatch takes traces only: turn the {signal} exporter off or point it elsewhere"
+        self.counts.requests[404] += 1
+        return failure(_spoken(request), Refused(404, sentence))
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """The process serves."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """The broker answers, so that a request sent now can succeed."""
+        if await self._log.reachable():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="Kafka does not answer\n")
+
+    async def version(self, _: web.Request) -> web.Response:
+        """Which Stepwatch this is."""
+        return _json({"name": "stepwatch", "version": version("stepwatch")})
+
+    async def stats(self, _: web.Request) -> web.Response:
+        """The running totals and what is held now."""
+        return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
+
+    async def _bounded(self, request: web.Request) -> web.Response:
+        if self._in_progress >= REQUESTS_MAX:
+            raise Refused(429, f"try again: {REQUESTS_MAX} requests are in progress")
+        self._in_progress += 1
+        try:
+            return await self._take(request)
+        finally:
+            self._in_progress -= 1
+
+    async def _take(self, request: web.Request) -> web.Response:
+        encoding = encoding_of(request)
+        admitted = await self._read(request, encoding)
+        for refusal in admitted.refusals:
+            self.counts.refused_spans[refusal.reason] += 1
+        refusals = admitted.refusals + await self._deliver(admitted)
+        return success(encoding, refusals, admitted.n_spans)
+
+    async def _read(self, request: web.Request, encoding: Encoding) -> Admitted:
+        body = await read_body(request, self._budget)
+        try:
+            return admit(body, encoding, self._log.partitions, self._partitioner)
+        finally:
+            self._budget.give_back(len(body))
+
+    async def _deliver(self, admitted: Admitted) -> list[Refusal]:
+        """Return when Kafka has answered for every good span: the ones it will never take."""
+        if not admitted.n_good:
+            return []
+        try:
+            answers = self.packer.put(DEFAULT_TENANT, admitted.by_partition)
+            await self._acknowledged(answers)
+        except (Refused, OverBudget):
+            self.counts.retried_spans += admitted.n_good
+            raise
+        n_too_large = sum(n for answer, n in answers.items() if answer.result() is not None)
+        self.counts.accepted_spans += admitted.n_good - n_too_large
+        self.counts.refused_spans.update({"record_too_large": n_too_large} if n_too_large else {})
+        return n_too_large * [Refusal("record_too_large", "the topic's max.message.bytes is too small for this span")]
+
+    async def _acknowledged(self, answers: dict[Answer, int]) -> None:
+        """Wait for Kafka. Raises Refused (503) unless each record is either in the log or too large for it."""
+        done, late = await asyncio.wait(answers, timeout=self._ack_timeout_s)
+        if late:
+            raise Refused(503, f"try again: no acknowledgement from Kafka within {self._ack_timeout_s:.0f} s")
+        for error in (answer.result() for answer in done):
+            if error is not None and not isinstance(error, MessageSizeTooLargeError):
+                raise Refused(503, f"try again: Kafka did not take the spans ({error})")
+
+
+def _spoken(request: web.Request) -> Encoding:
+    """The encoding of an error's body: the request's own, JSON when that is not OTLP's."""
+    return PROTOBUF if request.content_type == PROTOBUF else JSON
+
+
+def _json(fields: dict[str, object]) -> web.Response:
+    return web.Response(body=orjson.dumps(fields, option=orjson.OPT_NON_STR_KEYS), content_type=JSON)

@@ -1,0 +1,63 @@
+"""OTLP files as records: what `stepwatch send` and `stepwatch score` read. Streams its input; memory is bounded by a record.
+
+Two shapes, told apart by the first byte: OTLP/JSON lines (one document a line, as the Collector's file exporter writes them) and
+protobuf, either one export request or length-delimited (4 bytes big-endian before each, the exporter's `format: proto`). `.gz` is
+unpacked.
+"""
+
+import gzip
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from streams.console.errors import UserError
+
+RECORD_BYTES_MAX = 64 << 20
+
+
+def exports_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(line or record number from 1, OTLP document) of a file. Raises UserError naming file, place and cure."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            first = file.read(1)
+            file.seek(0)
+            yield from _lines(file, path) if first in (b"{", b"[", b" ", b"\n") else _messages(file, path)
+    except (OSError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(RECORD_BYTES_MAX + 1):
+        number += 1
+        if len(line) > RECORD_BYTES_MAX:
+            raise UserError(f"{path}:{number}: a line over {RECORD_BYTES_MAX >> 20} MiB; write one export a line")
+        if line.strip():
+            yield number, line
+
+
+def _messages(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    head = file.read(4)
+    if len(head) < 4:
+        return
+    size = struct.unpack(">I", head)[0]
+    if head[0] != 0:  # a protobuf message begins with a tag: the file is one export request
+        body = head + file.read(RECORD_BYTES_MAX)
+        if file.read(1):
+            raise UserError(f"{path}: one export over {RECORD_BYTES_MAX >> 20} MiB; split it")
+        yield 1, body
+        return
+    number = 0
+    while True:
+        number += 1
+        body = file.read(size)
+        if len(body) < size or size > RECORD_BYTES_MAX:
+            raise UserError(f"{path}: record {number} of {size} bytes is cut short; was the file still being written?")
+        yield number, body
+        head = file.read(4)
+        if not head:
+            return
+        if len(head) < 4:
+            raise UserError(f"{path}: the file ends inside the length of record {number + 1}")
+        size = struct.unpack(">I", head)[0]

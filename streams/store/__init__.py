@@ -1,0 +1,1 @@
+"""ClickHouse: connecting, migrating, writing, reading back."""

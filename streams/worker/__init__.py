@@ -1,0 +1,1 @@
+"""The scorer: the shell around the trajectory engine (Faust app 1)."""

@@ -1,0 +1,277 @@
+"""The ledger consumer: Faust that delivers chunks of records and commits only what is done.
+
+Stock Faust costs four asyncio tasks per message and its commit accounting moves past unacked messages (architecture 5). Here
+one event carries a chunk of records, and the committed offset of a partition is the end of the longest prefix of chunks that
+their owner marked done. The law: offset committed => the owner said that all of the chunk's effects are durable.
+
+All private hooks of Faust and aiokafka that Stepwatch leans on are in this file; tests/contract names each of them.
+"""
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from aiokafka import TopicPartition
+from faust.serializers.schemas import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.auth import CredentialsT
+from faust.types.tuples import ConsumerMessage
+
+from streams.settings import Settings
+from streams.topics import kafka_options
+
+CHUNK_RECORDS_MAX = 500
+CHUNK_BYTES_MAX = 512 * 1024  # one time slice of the event loop
+POLL_RECORDS_MAX = 4_000  # a well compressed fetch may hold 175,000 records of one partition: take turns
+FETCH_WAIT_MS = 250  # Faust's fixed 1,500 would hold an idle partition's clock back by as much
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Chunk:
+    """Consecutive records of one partition. Its owner sets `done` when all that follows from them is durable."""
+
+    tp: TP
+    records: list[Any]  # aiokafka ConsumerRecord
+    generation: int
+    first: int = field(init=False)
+    last: int = field(init=False)
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        self.first, self.last = self.records[0].offset, self.records[-1].offset
+
+
+def cut(tp: TP, records: list[Any], generation: int) -> Iterable[Chunk]:
+    """Records of one partition as chunks within the bounds; a record over the byte bound is a chunk of its own."""
+    start = size = 0
+    for at, record in enumerate(records):
+        length = len(record.value or b"")
+        if at > start and (at - start >= CHUNK_RECORDS_MAX or size + length > CHUNK_BYTES_MAX):
+            yield Chunk(tp, records[start:at], generation)
+            start, size = at, 0
+        size += length
+    if start < len(records):
+        yield Chunk(tp, records[start:], generation)
+
+
+def take_turns(queues: list[Iterable[Chunk]]) -> Iterable[Chunk]:
+    """One chunk of each partition, round and round: no partition starves behind a full one."""
+    iterators = deque(iter(queue) for queue in queues)
+    while iterators:
+        iterator = iterators.popleft()
+        with contextlib.suppress(StopIteration):
+            yield next(iterator)
+            iterators.append(iterator)
+
+
+class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's aiokafka consumer with chunks for the app's `chunked_topic`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ledger: dict[TP, deque[Chunk]] = {}
+        super().__init__(*args, **kwargs)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done while the partitions are still ours, then forget them."""
+        try:
+            await self.commit()
+        except Exception:
+            log.warning("commit on revoke failed; the next owner repeats some records", exc_info=True)
+        for tp in revoked:
+            self.ledger.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Back to the committed offsets: chunks in flight will be delivered again."""
+        self.ledger.clear()
+        await super().perform_seek()
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """What may be committed: the end of the longest done prefix, or None."""
+        queue, offset = self.ledger.get(tp), None
+        while queue and queue[0].done:
+            offset = queue.popleft().last + 1
+        return offset
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Chunks of one poll, in turns over the partitions."""
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            with contextlib.suppress(Exception):  # the group may be rebalancing again
+                await self.perform_seek()
+            return
+        queues = [
+            cut(TP(tp.topic, tp.partition), batch, generation)
+            for tp, batch in records.items()
+            if active is None or tp in active or tp in self._buffered_partitions
+        ]
+        for chunk in take_turns(queues):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            yield chunk.tp, self._deliver(chunk)
+
+    def _deliver(self, chunk: Chunk) -> ConsumerMessage:
+        tp = chunk.tp
+        self.ledger.setdefault(tp, deque()).append(chunk)
+        self._acked[tp]  # force_commit visits the partitions that have an entry here
+        self._read_offset[tp] = chunk.last - 1  # the conductor compares: no gap that was never there
+        seconds = chunk.records[-1].timestamp / 1000.0
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            chunk.last,
+            seconds,
+            0,
+            (),
+            None,
+            chunk,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=chunk.generation,
+        )
+
+    def stay_member(self) -> None:
+        """Call while the event loop turns: liveness is ours, not the age of the last poll.
+
+        With every partition blocked by a waiting flush Faust never polls, and aiokafka leaves the group after
+        `max_poll_interval` and never rejoins.
+        """
+        consumer = getattr(self._thread, "_consumer", None)
+        if consumer is not None:
+            consumer._subscription._last_fetch_ended = time.monotonic()
+
+    def committed(self, tp: TP) -> int:
+        """The offset from which this assignment reads; 0 when nothing was ever committed."""
+        return self._committed_offset[tp] or 0
+
+    def idle_since(self, tp: TP, next_offset: int) -> float | None:
+        """Monotonic time up to which the broker is known to hold nothing at or after `next_offset`.
+
+        The send time of the last empty fetch, or None when the partition is not caught up or was never fetched.
+        """
+        consumer = getattr(self._thread, "_consumer", None)
+        if consumer is None:
+            return None
+        state = consumer._subscription.subscription.assignment.state_value(TopicPartition(*tp))
+        if state is None or state.timestamp is None or state.highwater is None or state.highwater > next_offset:
+            return None
+        return time.monotonic() - max(0.0, time.time() - state.timestamp / 1000.0) - FETCH_WAIT_MS / 1000.0
+
+    def end_offset(self, tp: TP) -> int | None:
+        """The partition's end as of the last fetch."""
+        consumer = getattr(self._thread, "_consumer", None)
+        state = consumer and consumer._subscription.subscription.assignment.state_value(TopicPartition(*tp))
+        return state.highwater if state else None
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
+class _Consumer(LedgerConsumer):
+    def _new_consumer_thread(self) -> Any:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(driver.Transport):  # type: ignore[misc]
+    Consumer = _Consumer
+
+
+class ChunkSchema(Schema):  # type: ignore[misc]
+    """Passes the chunk through: nothing is deserialised by Faust."""
+
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:
+        """Chunks have no key."""
+
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:
+        """The chunk itself."""
+        return message.value
+
+
+class LedgerApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer is the ledger consumer."""
+
+    def _new_transport(self) -> Any:
+        return _Transport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """No tables, so nothing is kept on disk."""
+
+
+Handler = Callable[[Chunk], Awaitable[None]]
+Partitions = Callable[[set[TP]], Awaitable[None]]
+
+
+def create_ledger_app(
+    group: str, settings: Settings, topic: str, handle: Handler, on_assigned: Partitions, on_revoked: Partitions
+) -> LedgerApp:
+    """An app that feeds `handle` with the chunks of `topic`, one after the other.
+
+    `handle` must not raise: an exception would end the worker. `on_revoked` runs before the partitions are handed on, and
+    `on_assigned` before the first chunk of the new generation.
+    """
+    app = LedgerApp(
+        group,
+        broker=[f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(settings),
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        stream_buffer_maxsize=64,
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_interval_s,
+        broker_request_timeout=max(30.0, settings.session_timeout_s),
+        broker_rebalance_timeout=max(15.0, settings.session_timeout_s),
+        broker_max_poll_interval=settings.max_poll_interval_s,
+        broker_max_poll_records=POLL_RECORDS_MAX,
+        consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=5_000,
+        consumer_max_fetch_size=4 << 20,
+        cython_optimizations=True,
+    )
+
+    async def consume(stream: Any) -> None:
+        async for chunk in stream:
+            await handle(chunk)
+
+    app.agent(app.topic(topic, schema=ChunkSchema(), internal=False, acks=False), name=f"{group}.consume")(consume)
+    app.on_partitions_assigned.connect(_signal(on_assigned), weak=False)
+    app.on_partitions_revoked.connect(_signal(on_revoked), weak=False)
+    return app
+
+
+def _signal(callback: Partitions) -> Any:
+    async def receive(_app: Any, partitions: set[TP], **_: Any) -> None:
+        await callback(partitions)
+
+    return receive
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    options = kafka_options(settings)
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None

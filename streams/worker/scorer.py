@@ -1,0 +1,296 @@
+"""The scorer's shell: chunks in, engines driven, flushes out. It decides nothing; every rule is in `streams.core`.
+
+The order of things keeps three laws. A trace is read back before its span is folded or its deadline is passed, so an engine never
+opens a second anchor. One flush is in flight while the next accumulates; when both are full consumption waits. A chunk is done
+only when the flush that took it is acknowledged.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from faust.types import TP
+
+from schemas.decode import decode
+from schemas.expectation import TaskTruth
+from schemas.ledger import LedgerRow
+from schemas.otlp import InvalidOtlp
+from schemas.registry import EMPTY, Registry
+from schemas.span import RawSpan, Span
+from schemas.topic_record import split_record
+from schemas.trajectory import TraceKey
+from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.core.window import WindowPolicy
+from streams.settings import Settings
+from streams.store.reader import Reader
+from streams.worker.failpoint import Failpoint
+from streams.worker.ledger import Chunk, LedgerConsumer
+from streams.worker.sink import Batch, DeadLetter, Sink
+
+TENANT_HEADER = "stepwatch-tenant"
+DEFAULT_TENANT = "default"
+HORIZON_MS = 86_400_000  # late spans of traces touched within it are recognised without asking the store
+
+log = logging.getLogger(__name__)
+Decoded = list[tuple[int, list[tuple[Span, RawSpan]]]]  # (append time, spans) per record
+
+
+def policy_of(settings: Settings) -> EnginePolicy:
+    """The engine's knobs, from the settings."""
+    return EnginePolicy(
+        WindowPolicy(settings.settle_one_resource_ms, settings.settle_many_resources_ms, settings.abandon_after_ms),
+        settings.provisional_every_ms,
+        settings.trace_spans_max,
+    )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the spans of one tenant in one flush of a partition: the ledger's terms."""
+
+    spans: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    dead_lettered: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Partition:
+    """One assigned partition: its engine, and what has accumulated for the next flush."""
+
+    tp: TP
+    epoch: int  # wall clock of the assignment in ms: later assignments supersede earlier ones in the ledger
+    engine: TrajectoryEngine
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    chunks: list[Chunk] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    tally: dict[str, Tally] = field(default_factory=dict)
+    next_offset: int | None = None
+    clock_anchor: tuple[int, float] = (0, 0.0)  # a log clock and the monotonic time at which it was current
+
+
+class Scorer:
+    """All assigned partitions of one worker."""
+
+    def __init__(self, settings: Settings, reader: Reader, sink: Sink, failpoint: Failpoint) -> None:
+        self._settings = settings
+        self._policy = policy_of(settings)
+        self._reader = reader
+        self._sink = sink
+        self._failpoint = failpoint
+        self._config: tuple[int, Registry] = (0, EMPTY)
+        self._partitions: dict[TP, Partition] = {}
+        self._flushing = asyncio.Lock()
+        self._rows = 0
+        self.stored = 0  # spans acknowledged since the start
+
+    # Assignment.
+
+    async def assigned(self, tps: Iterable[TP]) -> None:
+        """New partitions: their state is read from the store before their first chunk is folded."""
+        for tp in tps:
+            if tp not in self._partitions:
+                engine = TrajectoryEngine(tp.partition, self._policy, *self._config)
+                self._partitions[tp] = Partition(tp, int(time.time() * 1000), engine)
+        await asyncio.gather(*(self._recover(self._partitions[tp]) for tp in tps))
+
+    def revoked(self) -> None:
+        """Drop all state: every assignment starts from what the store holds (architecture 5)."""
+        self._partitions.clear()
+        self._rows = 0
+
+    async def _recover(self, part: Partition) -> None:
+        number = part.tp.partition
+        last_log_ms = await self._sink.read(self._reader.last_log_ms, number)
+        heads = await self._sink.read(self._reader.open_and_unpublished, number)
+        known = await self._sink.read(self._reader.known_ids, number, max(0, (last_log_ms or 0) - HORIZON_MS))
+        part.engine.recover(heads, known, last_log_ms)
+        part.clock_anchor = (part.engine.clock_ms, time.monotonic())
+        part.ready.set()
+
+    def configure(self, seq: int, registry: Registry) -> None:
+        """A newer config: engines take it over at the next flush boundary."""
+        self._config = (seq, registry)
+
+    # Chunks.
+
+    async def handle(self, chunk: Chunk) -> None:
+        """Fold one chunk. Returns when it is folded, not when it is durable; waits while both flush buffers are full."""
+        part = self._partitions.get(chunk.tp)
+        if part is None:
+            return
+        await part.ready.wait()
+        decoded = self._decode(part, chunk)
+        if not await self._read_back(part, decoded):
+            return  # revoked meanwhile: the next owner gets the chunk again
+        self._fold(part, decoded)
+        part.chunks.append(chunk)
+        part.next_offset = chunk.last + 1
+        part.clock_anchor = (part.engine.clock_ms, time.monotonic())
+        chunk.records = []
+        self._failpoint.hit("chunk_folded")
+        if self._rows >= self._settings.flush_rows_max:
+            await self.flush()
+
+    def _decode(self, part: Partition, chunk: Chunk) -> Decoded:
+        decoded: Decoded = []
+        for record in chunk.records:
+            tenant = _tenant(record.headers)
+            spans: list[tuple[Span, RawSpan]] = []
+            for raw in self._split(part, record, tenant):
+                try:
+                    spans.append(decode(raw, tenant, record.timestamp))
+                except InvalidOtlp as error:
+                    self._bury(part, record, raw.span, str(error), tenant)
+            decoded.append((record.timestamp, spans))
+        return decoded
+
+    def _split(self, part: Partition, record: Any, tenant: str) -> list[RawSpan]:
+        try:
+            raws, refused = split_record(record.value or b"")
+        except InvalidOtlp as error:
+            self._bury(part, record, record.value or b"", str(error), tenant)
+            return []
+        for refusal in refused:
+            self._bury(part, record, refusal.value, refusal.reason, tenant)
+        return raws
+
+    def _bury(self, part: Partition, record: Any, value: bytes, reason: str, tenant: str) -> None:
+        part.dead.append(DeadLetter(value, reason, record.topic, record.partition, record.offset, tenant))
+        tally = part.tally.setdefault(tenant, Tally())
+        tally.spans += 1
+        tally.dead_lettered += 1
+
+    def _fold(self, part: Partition, decoded: Decoded) -> None:
+        engine = part.engine
+        for clock_ms, spans in decoded:
+            engine.tick(clock_ms)
+            for span, raw in spans:
+                tally = part.tally.get(span.tenant) or part.tally.setdefault(span.tenant, Tally())
+                tally.spans += 1
+                if engine.fold(span, raw):
+                    tally.stored += 1
+                else:
+                    tally.duplicate += 1
+            self._rows += len(spans)
+
+    async def _read_back(self, part: Partition, decoded: Decoded) -> bool:
+        """Read back what this chunk needs, until nothing is missing. False when the partition was revoked meanwhile."""
+        firsts: dict[TraceKey, tuple[TraceKey, int, int]] = {}
+        for received_ms, spans in decoded:
+            for span, _ in spans:
+                key = TraceKey(span.tenant, span.trace_id)
+                if key not in firsts:
+                    firsts[key] = (key, span.start_ns // 1_000_000, received_ms)
+        clock_ms = max((received_ms for received_ms, _ in decoded), default=0)
+        unstored: set[TraceKey] = set()
+        while missing := self._missing(part, firsts.values(), clock_ms, unstored):
+            unstored |= await self._load(part, missing)
+        return self._partitions.get(part.tp) is part
+
+    def _missing(
+        self, part: Partition, firsts: Iterable[tuple[TraceKey, int, int]], clock_ms: int, unstored: set[TraceKey]
+    ) -> list[TraceKey]:
+        asked = [key for key in part.engine.unknown(firsts) if key not in unstored]
+        return list(dict.fromkeys([*asked, *part.engine.due(clock_ms)]))
+
+    async def _load(self, part: Partition, keys: list[TraceKey]) -> set[TraceKey]:
+        """Read these traces back into the engine; the keys that the store does not know."""
+        stored = await self._sink.read(self._reader.read_spans, keys)
+        heads = await self._sink.read(self._reader.read_heads, keys)
+        for key in keys:
+            spans = [
+                decode(item.raw, key.tenant, item.received_ms, item.content_hash, item.flags)[0]
+                for item in stored.get(key, ())
+            ]
+            part.engine.read_back(key, heads.get(key), spans)
+        return {key for key in keys if not stored.get(key)}
+
+    # Time and flushes.
+
+    async def advance_idle(self, consumer: LedgerConsumer) -> None:
+        """Partitions that are caught up: their log clock goes on with monotonic time (architecture 6.2)."""
+        for part in list(self._partitions.values()):
+            clock_ms, anchored = part.clock_anchor
+            if not part.ready.is_set() or not clock_ms:
+                continue
+            next_offset = part.next_offset if part.next_offset is not None else consumer.committed(part.tp)
+            idle_until = consumer.idle_since(part.tp, next_offset)
+            if idle_until is None or idle_until <= anchored:
+                continue
+            now_ms = clock_ms + int((idle_until - anchored) * 1000)
+            if missing := part.engine.due(now_ms):
+                await self._load(part, missing)
+            if part.clock_anchor == (clock_ms, anchored):  # no chunk came in between
+                part.engine.tick(now_ms)
+
+    async def flush(self) -> None:
+        """Take what has accumulated and make it durable; chunks are done after that. One at a time."""
+        async with self._flushing:
+            truths = await self._truths()
+            parts = [part for part in self._partitions.values() if part.ready.is_set()]
+            taken = [(part, part.engine.take(truths), part.chunks) for part in parts]
+            batch = Batch([flush for _, flush, _ in taken])
+            for part in parts:
+                batch.dead += part.dead
+                batch.ledger += _ledger_rows(part)
+                part.chunks, part.dead, part.tally = [], [], {}
+                part.engine.configure(*self._config)
+            self._rows = 0
+            if not batch.is_empty:
+                await self._sink.write(batch)
+            for part, flush, chunks in taken:
+                part.engine.acknowledged(flush)
+                for chunk in chunks:
+                    chunk.done = True
+            self.stored += sum(flush.counts.stored for _, flush, _ in taken)
+            if any(t.end_ms is not None and t.is_open for _, flush, _ in taken for t in flush.touched):
+                self._failpoint.hit("root_undecided")
+
+    async def _truths(self) -> dict[tuple[str, str], TaskTruth]:
+        """Task truth for all that the take judges; asked again when traces came in while the store answered."""
+        truths: dict[tuple[str, str], TaskTruth] = {}
+        asked: set[str] = set()
+        while wanted := set().union(*(p.engine.wanted_truths() for p in self._partitions.values())) - asked:
+            truths |= await self._sink.read(self._reader.truths, wanted)
+            asked |= wanted
+        return truths
+
+    @property
+    def open_traces(self) -> int:
+        """Open traces of all partitions."""
+        return sum(part.engine.open_traces for part in self._partitions.values())
+
+
+def _ledger_rows(part: Partition) -> list[LedgerRow]:
+    if not part.chunks:
+        return []
+    first, last = part.chunks[0].first, part.chunks[-1].last
+    records = last - first + 1
+    return [
+        LedgerRow(
+            topic=part.tp.topic,
+            partition=part.tp.partition,
+            tenant=tenant,
+            epoch=part.epoch,
+            first_offset=first,
+            last_offset=last,
+            records=records,
+            spans=tally.spans,
+            stored=tally.stored,
+            duplicate=tally.duplicate,
+            sampled_out=0,
+            dead_lettered=tally.dead_lettered,
+        )
+        for tenant, tally in part.tally.items()
+    ]
+
+
+def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:
+    for name, value in headers or ():
+        if name == TENANT_HEADER:
+            return value.decode("utf-8", "replace")
+    return DEFAULT_TENANT

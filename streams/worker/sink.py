@@ -1,0 +1,186 @@
+"""The sink: one frozen batch at a time to ClickHouse and Kafka, in the order that makes a crash harmless.
+
+    1 INSERT spans     2 INSERT trajectories, marks, changes, ledger     3 publish outcomes and dead letters, await every ack
+
+Only then may the batch's chunks be marked done. Every step is idempotent (rows by key, outcomes dropped by the alerter), so a
+step that fails is repeated with the same frozen rows, for ever, with backoff: consumption stops meanwhile, nothing is lost.
+Only a *data* error bisects to the bad rows, which go to `eval.dlq`; a worker that dead-letters too much stops itself, because a
+bug of ours must not empty the stream into the dlq.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.ledger import LedgerRow
+from schemas.outcome import RECORD_TRACES_MAX, OutcomeRecord, encode, partition_of
+from schemas.rows import SpanRow
+from streams.core.flush import DecidedTrace, Flush
+from streams.settings import Settings
+from streams.store.errors import DataError, StoreUnavailable
+from streams.store.writer import Writer
+from streams.worker.failpoint import Failpoint
+
+BACKOFF_MAX_S = 30.0
+DEAD_IN_A_ROW_MAX = 1_000
+DEAD_SHARE_MAX = 0.01
+DEAD_SHARE_AFTER = 10_000  # rows before the share means anything
+
+log = logging.getLogger(__name__)
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+
+class DeadLetter(NamedTuple):
+    """Bytes that cannot be processed, with the reason and where they came from."""
+
+    value: bytes
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    tenant: str
+
+
+class TooManyDeadLetters(Exception):
+    """The stop rule: more dead letters than bad input explains. The worker must stop and say so."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one flush of the worker writes: the flushes of its partitions, dead letters and ledger rows."""
+
+    flushes: list[Flush]
+    dead: list[DeadLetter] = field(default_factory=list)
+    ledger: list[LedgerRow] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to write or publish."""
+        return not self.dead and not self.ledger and all(flush.is_empty for flush in self.flushes)
+
+
+class Sink:
+    """Writes batches. One at a time: the caller awaits `write` before the next."""
+
+    def __init__(self, settings: Settings, writer: Writer, producer: AIOKafkaProducer, failpoint: Failpoint) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._producer = producer
+        self._failpoint = failpoint
+        self._thread = ThreadPoolExecutor(1, "writer")
+        self._readers = ThreadPoolExecutor(1, "reader")
+        self._rows_seen = self._dead_seen = self._dead_in_a_row = 0
+        self.retrying = False
+
+    async def write(self, batch: Batch) -> None:
+        """Make all of the batch durable and published. Raises TooManyDeadLetters; retries everything else for ever."""
+        dead = list(batch.dead)
+        hit = self._failpoint.hit
+        hit("before_spans")
+        dead += await self._insert(self._writer.write_spans, [row for f in batch.flushes for row in f.spans])
+        hit("after_spans")
+        hit("before_trajectories")
+        dead += await self._insert(
+            self._writer.write_trajectories, [row for f in batch.flushes for row in f.trajectories]
+        )
+        dead += await self._insert(self._writer.write_published, [row for f in batch.flushes for row in f.published])
+        dead += await self._insert(
+            self._writer.write_verdict_changes, [row for f in batch.flushes for row in f.changes]
+        )
+        dead += await self._insert(self._writer.write_ledger, batch.ledger)
+        hit("after_trajectories")
+        hit("before_outcomes")
+        await self._forever(lambda: self._publish([d for f in batch.flushes for d in f.decided], dead))
+        hit("after_outcomes")
+
+    async def _insert(self, insert: Callable[[list[Row]], None], rows: list[Row]) -> list[DeadLetter]:
+        """Insert the rows, bisecting data errors; the rows that cannot be stored come back as dead letters."""
+        if not rows:
+            return []
+        loop = asyncio.get_running_loop()
+        try:
+            await self._forever(lambda: loop.run_in_executor(self._thread, insert, rows))
+        except DataError as error:
+            if len(rows) == 1:
+                return [self._bury(rows[0], str(error))]
+            half = len(rows) // 2
+            return [*await self._insert(insert, rows[:half]), *await self._insert(insert, rows[half:])]
+        self._rows_seen += len(rows)
+        self._dead_in_a_row = 0
+        return []
+
+    async def read(self, query: Callable[..., Answer], *args: Any) -> Answer:
+        """Ask the store, for ever if need be: nothing may be folded before the answer is here."""
+        loop = asyncio.get_running_loop()
+        return await self._forever(lambda: loop.run_in_executor(self._readers, query, *args))
+
+    async def _forever(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        delay = 0.2
+        while True:
+            try:
+                answer = await attempt()
+            except (StoreUnavailable, KafkaError, OSError) as error:
+                if not self.retrying:
+                    log.warning("waiting: %s; retrying until it succeeds", error)
+                self.retrying = True
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, BACKOFF_MAX_S)
+            else:
+                if self.retrying:
+                    log.warning("the wait is over")
+                self.retrying = False
+                return answer
+
+    def _bury(self, row: Any, reason: str) -> DeadLetter:
+        self._rows_seen += 1
+        self._dead_seen += 1
+        self._dead_in_a_row += 1
+        share = self._dead_seen / self._rows_seen
+        if self._dead_in_a_row >= DEAD_IN_A_ROW_MAX or (self._rows_seen >= DEAD_SHARE_AFTER and share > DEAD_SHARE_MAX):
+            raise TooManyDeadLetters(
+                f"{self._dead_seen} of {self._rows_seen} rows could not be stored, the last because: {reason}"
+            )
+        value = row.raw.span if isinstance(row, SpanRow) else repr(row).encode()
+        tenant = row.span.tenant if isinstance(row, SpanRow) else getattr(row, "tenant", "default")
+        return DeadLetter(value, f"row cannot be stored: {reason}", self._settings.spans_topic, -1, -1, tenant)
+
+    async def _publish(self, decided: Sequence[DecidedTrace], dead: Sequence[DeadLetter]) -> None:
+        pending = []
+        for record in records_of(decided):
+            partition = partition_of(record.tenant, record.workflow, self._settings.outcomes_partitions)
+            key = f"{record.tenant}/{record.workflow}".encode()
+            pending.append(
+                await self._producer.send(self._settings.outcomes_topic, encode(record), key=key, partition=partition)
+            )
+        for letter in dead:
+            headers = [(name, str(value).encode()) for name, value in letter._asdict().items() if name != "value"]
+            pending.append(
+                await self._producer.send(
+                    self._settings.dlq_topic,
+                    letter.value,
+                    partition=max(letter.partition, 0) % self._settings.dlq_partitions,
+                    headers=headers,
+                )
+            )
+        await asyncio.gather(*pending)
+
+
+def records_of(decided: Sequence[DecidedTrace]) -> list[OutcomeRecord]:
+    """Decided traces as outcome records: one (tenant, workflow) each, at most `RECORD_TRACES_MAX` traces."""
+    records = []
+    by_series = sorted(decided, key=lambda d: (d.key.tenant, d.workflow))
+    for (tenant, workflow), group in groupby(by_series, key=lambda d: (d.key.tenant, d.workflow)):
+        traces = [d.outcomes for d in group]
+        records += [
+            OutcomeRecord(tenant, workflow, tuple(traces[at : at + RECORD_TRACES_MAX]))
+            for at in range(0, len(traces), RECORD_TRACES_MAX)
+        ]
+    return records

@@ -1,0 +1,149 @@
+"""A world in miniature for the engine: a log of one partition, a store, workers that crash, zombies that come back late.
+
+Everything that the shell does around `TrajectoryEngine` is here in a few lines and in the same order, so that a schedule of
+actions can stop a worker between any two of its effects. No Kafka, no ClickHouse, no clock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from schemas.outcome import TraceOutcomes
+from schemas.registry import EMPTY, Registry
+from schemas.rows import TrajectoryRow
+from schemas.span import RawSpan, Span
+from schemas.trajectory import TraceKey
+from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.core.flush import Flush, StoredHead
+
+RAW = RawSpan(b"", b"", b"")
+
+
+@dataclass
+class Record:
+    """One record of the log."""
+
+    append_ms: int
+    spans: list[Span]
+
+
+@dataclass
+class Store:
+    """ClickHouse as the views show it: rows by key, the greatest revision wins, the earliest received time is kept."""
+
+    spans: dict[tuple[TraceKey, bytes, int], Span] = field(default_factory=dict)
+    rows: dict[TraceKey, TrajectoryRow] = field(default_factory=dict)
+    published: set[TraceKey] = field(default_factory=set)
+
+    def insert_spans(self, flush: Flush) -> None:
+        for row in flush.spans:
+            identity = (TraceKey(row.span.tenant, row.span.trace_id), row.span.span_id, row.span.content_hash)
+            known = self.spans.get(identity)
+            if known is None or row.span.received_ms < known.received_ms:
+                self.spans[identity] = row.span
+
+    def insert_rows(self, flush: Flush) -> None:
+        for row in flush.trajectories:
+            key = TraceKey(row.tenant, row.trace_id)
+            known = self.rows.get(key)
+            assert known is None or known.anchor_ms == row.anchor_ms, "a second anchor"
+            if known is None or known.revision <= row.revision:
+                self.rows[key] = row
+        for mark in flush.published:
+            self.published.add(TraceKey(mark.tenant, mark.trace_id))
+
+    def items(self, key: TraceKey) -> list[Span]:
+        return [span for (owner, _, _), span in self.spans.items() if owner == key]
+
+    def head(self, key: TraceKey) -> StoredHead | None:
+        row = self.rows.get(key)
+        if row is None:
+            return None
+        return StoredHead(
+            key, row.anchor_ms, row.revision, row.state, row.close_reason, row.partition, row.n_items, row.last_log_ms,
+            row.deadline_ms, row.config_seq, row.workflow, row.weight, key in self.published, row.outcomes,
+            {(r.span_id, r.evaluator): (r.step, r.verdict) for r in row.results},
+        )  # fmt: skip
+
+
+@dataclass
+class World:
+    """The log, the store, what was published, and the committed offset."""
+
+    log: list[Record]
+    policy: EnginePolicy
+    registry: Registry = EMPTY
+    store: Store = field(default_factory=Store)
+    outcomes: list[tuple[TraceKey, TraceOutcomes]] = field(default_factory=list)
+    committed: int = 0
+    owner: "Worker | None" = None
+
+
+class Worker:
+    """One owner of the partition. Its effects come one by one, so that a test can end it between any two."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.engine = TrajectoryEngine(0, world.policy, 1, world.registry)
+        self.position = world.committed
+        self.flush: Flush
+        self.flush_end = 0
+        self.stage = 0
+        world.owner = self
+        rows = world.store.rows
+        heads = [world.store.head(key) for key in rows]
+        unfinished = [h for h in heads if h and (h.state == "open" or not h.published)]
+        last = max((row.last_log_ms for row in rows.values()), default=None)
+        self.engine.recover(unfinished, list(rows), last)
+
+    def consume(self) -> None:
+        """The next record of the log."""
+        if self.position >= len(self.world.log):
+            return
+        record = self.world.log[self.position]
+        self.position += 1
+        firsts = {}
+        for span in record.spans:
+            key = TraceKey(span.tenant, span.trace_id)
+            firsts.setdefault(key, (key, span.start_ns // 1_000_000, record.append_ms))
+        self._load([*self.engine.unknown(firsts.values()), *self.engine.due(record.append_ms)])
+        self.engine.tick(record.append_ms)
+        for span in record.spans:
+            self.engine.fold(span, RAW)
+
+    def idle(self, clock_ms: int) -> None:
+        """Time passes on a partition that is caught up."""
+        self._load(self.engine.due(clock_ms))
+        self.engine.tick(clock_ms)
+
+    def _load(self, keys: Iterable[TraceKey]) -> None:
+        for key in dict.fromkeys(keys):
+            self.engine.read_back(key, self.world.store.head(key), self.world.store.items(key))
+
+    def step(self) -> None:
+        """The next effect of a flush, in the order that makes a crash between any two harmless."""
+        effects = (self._take, self._write_spans, self._write_rows, self._publish, self._acknowledge)
+        effects[self.stage]()
+        self.stage = (self.stage + 1) % len(effects)
+
+    def flush_whole(self) -> None:
+        """The rest of the flush under way, or a whole one."""
+        self.step()
+        while self.stage:
+            self.step()
+
+    def _take(self) -> None:
+        self.flush, self.flush_end = self.engine.take({}), self.position
+
+    def _write_spans(self) -> None:
+        self.world.store.insert_spans(self.flush)
+
+    def _write_rows(self) -> None:
+        self.world.store.insert_rows(self.flush)
+
+    def _publish(self) -> None:
+        self.world.outcomes += [(d.key, d.outcomes) for d in self.flush.decided]
+
+    def _acknowledge(self) -> None:
+        self.engine.acknowledged(self.flush)
+        if self.world.owner is self:  # the group refuses a zombie's commit
+            self.world.committed = max(self.world.committed, self.flush_end)
