@@ -28,6 +28,7 @@ class Matched:
     out_of_order: list[tuple[int, Step]] = field(default_factory=list)  # right, but before what must precede it
     wrong: list[tuple[int, Step]] = field(default_factory=list)  # the right tool with other arguments
     unknown: list[tuple[int, Step]] = field(default_factory=list)  # perhaps right: arguments redacted or not captured
+    differs: dict[int, list[str]] = field(default_factory=dict)  # of wrong ones, by step: the arguments that differ
     missing: list[int] = field(default_factory=list)
     extra: list[Step] = field(default_factory=list)
     capped: bool = False  # REMAINDER_MAX was hit
@@ -44,7 +45,7 @@ class Matched:
         return len(self.right) / total if total else 1.0
 
 
-def canonical(value: Any, ordered: bool = False) -> Any:  # noqa: ANN401
+def canonical(value: Any, ordered: bool = False) -> Any:
     """A value such that equal means equal: whole floats as integers, and lists sorted unless they are ordered."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
@@ -56,7 +57,7 @@ def canonical(value: Any, ordered: bool = False) -> Any:  # noqa: ANN401
     return value
 
 
-def _bytes(value: Any) -> bytes:  # noqa: ANN401
+def _bytes(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)
 
 
@@ -198,7 +199,7 @@ def _argument_agrees(name: str, given: Mapping[str, Any], expected: _Expected) -
     return any(same_value(given[name], value, name in expected.ordered) for value in right)
 
 
-def same_value(left: Any, right: Any, ordered: bool = False) -> bool:  # noqa: ANN401
+def same_value(left: Any, right: Any, ordered: bool = False) -> bool:
     """Equal by value: 1 == 1.0, true != 1, lists as multisets unless ordered."""
     return _bytes(canonical(left, ordered)) == _bytes(canonical(right, ordered))
 
@@ -222,6 +223,8 @@ def _explain(open_: list[_Expected], left: list[Step], out: Matched) -> None:
         call = step.call
         known = not call.redacted and (call.arguments is not None or call.arguments_error is not None)
         (out.wrong if known else out.unknown).append((nearest.index, step))
+        if known and isinstance(call.arguments, dict):
+            out.differs[step.index] = disagreements(call.arguments, nearest)
     out.missing = [e.index for rest in waiting.values() for e in rest if not e.call.optional]
 
 

@@ -115,7 +115,7 @@ def _redacted(arguments: dict[str, Any], basis: Basis) -> Judgement:
 Fault = tuple[str, str, str]  # reason code, path of the argument, what was expected
 
 
-def _fault(error: Any) -> Fault:  # noqa: ANN401 (jsonschema_rs types its kinds one by one)
+def _fault(error: Any) -> Fault:
     keyword, value = error.kind.name, error.kind.value
     path = spell_path(error.instance_path)
     code = _CODES.get(keyword, "constraint")

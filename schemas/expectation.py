@@ -130,7 +130,7 @@ def _expected(call: _Call) -> ExpectedCall:
     return ExpectedCall(call.name, call.arguments, acceptable, call.optional, tuple(call.after))
 
 
-def _plain(data: Any) -> Any:  # noqa: ANN401
+def _plain(data: Any) -> Any:
     """The usual other shapes made ours: a bare list, a list in a JSON string, OpenAI calls, arguments as JSON text."""
     if isinstance(data, list):
         data = {"expected_calls": data}
@@ -150,7 +150,7 @@ def _plain(data: Any) -> Any:  # noqa: ANN401
     return data
 
 
-def _plain_call(call: Any) -> Any:  # noqa: ANN401
+def _plain_call(call: Any) -> Any:
     if isinstance(call, str):
         loaded = _loaded(call)
         call = loaded if isinstance(loaded, dict) else {"name": call}
@@ -163,7 +163,7 @@ def _plain_call(call: Any) -> Any:  # noqa: ANN401
     return plain
 
 
-def _loaded(value: Any) -> Any:  # noqa: ANN401
+def _loaded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from schemas.payload import json_object
+from schemas.payload import json_object, json_or_text
 from schemas.span import ERROR, Span
 
 Severity = Literal[
@@ -55,7 +55,7 @@ _MESSAGE_CHARS = 200
 _RESULT_KINDS = frozenset({"tool_call", "retrieval", "handoff"})
 
 
-def failure_of(span: Span, result: Any) -> Failure | None:  # noqa: ANN401
+def failure_of(span: Span, result: Any) -> Failure | None:
     """The failure of this step, or None. `result` is the parsed and unwrapped result, None when not captured."""
     if span.status == ERROR or span.error_type or span.exception:
         said = _said_failure(span)
@@ -81,7 +81,7 @@ def _said_failure(span: Span) -> Failure | None:
     return Failure("E4", "handled" if handled else "failed", False, message)
 
 
-def _result_failure(span: Span, result: Any) -> Failure | None:  # noqa: ANN401
+def _result_failure(span: Span, result: Any) -> Failure | None:
     found = _read(result)
     if found is not None and span.kind == "retrieval" and result == found[2] == "error":
         found = None  # a document may consist of that word
@@ -98,7 +98,7 @@ def _result_failure(span: Span, result: Any) -> Failure | None:  # noqa: ANN401
 Found = tuple[str, Severity, str]
 
 
-def _read(result: Any) -> Found | None:  # noqa: ANN401
+def _read(result: Any) -> Found | None:
     """E5 and E6 on a result; of MCP-like content one level deeper."""
     if isinstance(result, str):
         return _read_text(result)
@@ -107,7 +107,7 @@ def _read(result: Any) -> Found | None:  # noqa: ANN401
     return _read_parts(result)
 
 
-def _read_parts(parts: Any) -> Found | None:  # noqa: ANN401
+def _read_parts(parts: Any) -> Found | None:
     """Content parts, `[{"type": "text", "text": ...}]`: their text, or the object in it."""
     if not isinstance(parts, list):
         return None
@@ -163,11 +163,11 @@ def _read_status(value: dict[str, Any]) -> Found | None:
     return None
 
 
-def _is_error_word(word: Any) -> bool:  # noqa: ANN401
+def _is_error_word(word: Any) -> bool:
     return isinstance(word, str) and word.lower() in _ERROR_WORDS
 
 
-def _is_error(value: Any) -> bool:  # noqa: ANN401
+def _is_error(value: Any) -> bool:
     """Whether the value of an `error` key says that there is one; null, empty, false, 0 and "none" say no."""
     if isinstance(value, str):
         return value.strip().lower() not in _NO_ERROR_WORDS
@@ -181,7 +181,7 @@ def _explained(value: dict[str, Any]) -> str:
     return "" if said is None else f": {_text(said)}"
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     if isinstance(value, dict):
         value = next((value[key] for key in _EXPLAINING_KEYS if isinstance(value.get(key), str)), value)
     return str(value)
@@ -192,3 +192,16 @@ def errors_are_its_business(tool: str) -> bool:
     """Whether a tool's name says that errors are what it reads: then an error in its result is data, not failure."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", tool).lower()
     return _ERRORS_ARE_ITS_BUSINESS.search(snake) is not None
+
+
+CUT_OFF_REASONS = frozenset({"length", "max_tokens", "content_filter", "error"})
+
+
+def finish_reasons(span: Span) -> frozenset[str]:
+    """E7: why a model stopped, as its captured output messages say; empty when they do not."""
+    if span.output_messages is None or '"finish_reason"' not in span.output_messages:
+        return frozenset()
+    messages = json_or_text(span.output_messages)
+    listed = messages if isinstance(messages, list) else [messages]
+    said = (message.get("finish_reason") for message in listed if isinstance(message, dict))
+    return frozenset(reason for reason in said if isinstance(reason, str))

@@ -100,12 +100,12 @@ def encode(record: OutcomeRecord | Tick) -> bytes:
     """The record's bytes; equal records give equal bytes."""
     if isinstance(record, Tick):
         return orjson.dumps({"type": "tick", **record._asdict()})
-    return orjson.dumps({"type": "outcomes", "v": 1, **record._asdict()})
+    return orjson.dumps({"type": "outcomes", "v": 1, **record._asdict()}, default=tuple)
 
 
 def encode_trace(outcomes: TraceOutcomes) -> bytes:
     """One trace's outcomes as kept in its row until they are published."""
-    return orjson.dumps(outcomes)
+    return orjson.dumps(outcomes, default=tuple)
 
 
 def decode_trace(data: bytes) -> TraceOutcomes:

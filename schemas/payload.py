@@ -33,7 +33,7 @@ def is_placeholder(value: object) -> bool:
     return value[0] in _FIRST and len(value) <= _PLACEHOLDER_CHARS_MAX and _PLACEHOLDER.fullmatch(value) is not None
 
 
-def has_placeholder(value: Any, depth: int = 0) -> bool:  # noqa: ANN401
+def has_placeholder(value: Any, depth: int = 0) -> bool:
     """Whether a placeholder stands anywhere in a parsed value (not looked for beyond 20 levels)."""
     if isinstance(value, str):
         return value[:1] in _FIRST and is_placeholder(value)
@@ -44,7 +44,7 @@ def has_placeholder(value: Any, depth: int = 0) -> bool:  # noqa: ANN401
     return depth < 20 and any(has_placeholder(item, depth + 1) for item in value)
 
 
-def placeholder_paths(value: Any, path: str = "", depth: int = 0) -> list[str]:  # noqa: ANN401
+def placeholder_paths(value: Any, path: str = "", depth: int = 0) -> list[str]:
     """Where in a parsed value placeholders stand, as `address.city` or `items[0]`; nothing beyond 20 levels."""
     if isinstance(value, str):
         return [path] if is_placeholder(value) else []
@@ -63,7 +63,7 @@ def json_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def json_or_text(text: str) -> Any:  # noqa: ANN401
+def json_or_text(text: str) -> Any:
     """The value of a JSON text; any other text is itself."""
     try:
         return orjson.loads(text)
@@ -94,7 +94,7 @@ def read_arguments(text: str | None) -> tuple[Any, str | None]:
     return ({} if value is None else value), None
 
 
-def _wrapped_arguments(value: Any) -> Any:  # noqa: ANN401
+def _wrapped_arguments(value: Any) -> Any:
     """What is inside one wrapping, or None when there is none."""
     if isinstance(value, str):
         return value if value.lstrip()[:1] in ("{", "[", '"') and not is_placeholder(value) else None
@@ -108,7 +108,7 @@ def _wrapped_arguments(value: Any) -> Any:  # noqa: ANN401
     return None
 
 
-def read_result(text: str | None) -> Any:  # noqa: ANN401
+def read_result(text: str | None) -> Any:
     """A result as its tool gave it: parsed where it is JSON, wrappings of frameworks peeled; None: not captured."""
     if text is None or text.lstrip()[:1] not in ("{", "[", '"'):
         return text  # a bare number or word stays the text that it is
@@ -121,7 +121,7 @@ def read_result(text: str | None) -> Any:  # noqa: ANN401
     return value
 
 
-def _wrapped_result(value: Any) -> Any:  # noqa: ANN401
+def _wrapped_result(value: Any) -> Any:
     """What is inside one wrapping, or the value itself when there is none."""
     if isinstance(value, str):
         return json_or_text(value) if value[:1] in ("{", "[", '"') else value

@@ -139,14 +139,14 @@ def parse_registry(text: str, source: str) -> Registry:
     )
 
 
-def _plain_tools(data: Any) -> Any:  # noqa: ANN401
+def _plain_tools(data: Any) -> Any:
     """The data with every tool in the one shape `{name, parameters, ...}`; what is odd is left for `validate`."""
     if not isinstance(data, dict) or not isinstance(data.get("workflows"), list):
         return data
     return {**data, "workflows": [_with_plain_tools(entry) for entry in data["workflows"]]}
 
 
-def _with_plain_tools(entry: Any) -> Any:  # noqa: ANN401
+def _with_plain_tools(entry: Any) -> Any:
     if not isinstance(entry, dict) or not isinstance(entry.get("tools"), list):
         return entry
     return {**entry, "tools": [function_of(tool) or tool for tool in entry["tools"]]}

@@ -49,7 +49,7 @@ class ToolCall:
         return has_placeholder(self.arguments)
 
 
-def _canonical(value: Any) -> bytes:  # noqa: ANN401
+def _canonical(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -37,7 +37,7 @@ class BadSchema(ValueError):
         self.path = path
 
 
-def make_tool(name: str, parameters: Mapping[str, Any] | None, **declared: Any) -> Tool:  # noqa: ANN401
+def make_tool(name: str, parameters: Mapping[str, Any] | None, **declared: Any) -> Tool:
     """A tool with its schema compiled. Raises BadSchema."""
     if parameters is None:
         return Tool(name, **declared)
@@ -68,7 +68,7 @@ def _ordered(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, s in properties.items() if isinstance(s, dict) and s.get("ordered") is True)
 
 
-def function_of(declared: Any) -> dict[str, Any] | None:  # noqa: ANN401
+def function_of(declared: Any) -> dict[str, Any] | None:
     """`{name, parameters}` of a tool in any of its usual shapes, other keys kept; None when it is no such thing.
 
     Accepted: `{name, parameters}`, OpenAI's `{type: function, function: {...}}`, and `inputSchema`/`input_schema`.

@@ -37,6 +37,7 @@ class ConfigReader:
         options: dict[str, Any] = {**kafka_options(settings), "max_partition_fetch_bytes": 8 << 20}
         self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
         self._newest = NOTHING_APPLIED
+        self.started = False
 
     async def start(self) -> None:
         """Connect. Raises UserError when the broker or the topic is not there."""
@@ -48,14 +49,22 @@ class ConfigReader:
             await self._consumer._client.force_metadata_update()
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
+        self.started = True
 
     async def latest(self) -> ConfigRecord:
         """The newest record, having read the log to its end as it was when this was called."""
+        await self.read_new()
+        return self._newest
+
+    async def read_new(self) -> list[ConfigRecord]:
+        """The records that came since the last call, oldest first."""
+        found: list[ConfigRecord] = []
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         while await self._consumer.position(self._partition) < end:
-            for record in (await self._consumer.getmany(timeout_ms=500)).get(self._partition, []):
-                self._newest = _decode(record.offset, record.value)
-        return self._newest
+            records = (await self._consumer.getmany(timeout_ms=500)).get(self._partition, [])
+            found.extend(_decode(record.offset, record.value) for record in records)
+        self._newest = found[-1] if found else self._newest
+        return found
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -1,6 +1,7 @@
 """Errors that a person can cure: one clear sentence on standard error, a useful exit code, never a traceback."""
 
 from rich.console import Console
+from rich.markup import escape
 
 
 class UserError(Exception):
@@ -13,5 +14,5 @@ class UserError(Exception):
 
 def complain(error: UserError) -> int:
     """Print the sentence; return the exit code."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
     return error.exit_code

@@ -8,7 +8,7 @@ import sys
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import orjson
 import typer
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
+    from schemas.config import Problem
     from schemas.expectation import TaskTruth
     from streams.store.queries import ShippedQuery
 
 TABLE_ROWS_MAX = 1_000  # a table of more is not read by anybody; the other formats have no limit
 READONLY = {"readonly": 2, "wait_end_of_query": 1}  # the second: an error comes before, not amid, the rows
+COLUMN_CHARS_MIN = 10  # a table whose columns would be narrower is printed one value a line
+NOT_READONLY = 164
 EXPECTATIONS_MAX = 1_000  # of one insert
 
 
@@ -133,7 +136,8 @@ def _truths(file: Path) -> "list[TaskTruth]":
     from schemas.config import ConfigError
     from schemas.expectation import parse_expectation
 
-    problems, truths = [], []
+    problems: list[Problem] = []
+    truths: list[TaskTruth] = []
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -168,12 +172,13 @@ def _print(client: "Client", text: str, values: dict[str, str], output: Format) 
 
     try:
         statement = text.strip().removesuffix(";")
-        rows = client.raw_stream(statement, values or None, settings=_settings(output), fmt=WIRE[output])
+        answer = client.raw_stream(statement, values or None, settings=_settings(output), fmt=WIRE[output])
     except Error as error:
-        raise UserError(sentence_of(error)) from error
-    with rows:
+        only_reads = "`stepwatch sql` only reads; use a client of your own to change data"
+        raise UserError(only_reads if error.code == NOT_READONLY else sentence_of(error)) from error
+    with cast(BinaryIO, answer) as rows:
         if output is Format.table:
-            Console().print(table_of(iter(rows)))  # type: ignore[call-overload]
+            show(rows, Console())
         else:
             shutil.copyfileobj(rows, sys.stdout.buffer)
 
@@ -182,19 +187,42 @@ def _settings(output: Format) -> dict[str, Any]:
     return READONLY | ({"output_format_json_quote_64bit_integers": 0} if output in (Format.table, Format.json) else {})
 
 
-def table_of(lines: "Iterable[bytes]") -> Table:
-    """A table of rows in JSONCompactEachRowWithNamesAndTypes; at most TABLE_ROWS_MAX, and it says so."""
+def show(lines: "Iterable[bytes]", console: Console) -> None:
+    """Print rows in JSONCompactEachRowWithNamesAndTypes; at most TABLE_ROWS_MAX, and say so.
+
+    In a pipe a table is as wide as it needs to be; in a terminal too narrow for it each row is a block of lines.
+    """
     parsed = map(orjson.loads, lines)
-    names, types = next(parsed, []), next(parsed, [])
+    names: list[str] = next(parsed, [])
+    types: list[str] = next(parsed, [])
+    rows = [[_cell(value) for value in row] for row in islice(parsed, TABLE_ROWS_MAX)]
+    if console.is_terminal and len(names) * COLUMN_CHARS_MIN > console.width:
+        for number, row in enumerate(rows, 1):
+            console.print(_block(number, names, row))
+    else:
+        table = _table(names, types, rows)
+        console.print(table, width=None if console.is_terminal else console.measure(table).maximum, crop=False)
+    if next(parsed, None) is not None:
+        console.print(f"the first {TABLE_ROWS_MAX} rows; --format csv prints all")
+
+
+def _table(names: list[str], types: list[str], rows: list[list[Text]]) -> Table:
     table = Table(header_style="bold")
     for name, type_ in zip(names, types, strict=True):
         number = type_.removeprefix("Nullable(").startswith(("UInt", "Int", "Float", "Decimal"))
         table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in islice(parsed, TABLE_ROWS_MAX):
-        table.add_row(*map(_cell, row))
-    if next(parsed, None) is not None:
-        table.caption = f"the first {TABLE_ROWS_MAX} rows; --format csv prints all"
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _block(number: int, names: list[str], row: list[Text]) -> Table:
+    block = Table(title=f"row {number}", title_justify="left", box=None, show_header=False)
+    block.add_column(style="bold", no_wrap=True)
+    block.add_column(overflow="fold")
+    for name, cell in zip(names, row, strict=True):
+        block.add_row(name, cell)
+    return block
 
 
 def _cell(value: object) -> Text:

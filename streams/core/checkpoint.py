@@ -44,7 +44,7 @@ def snapshot(alerting: Alerting) -> bytes:
         "forgetting": list(alerting.forgetting.items()),
         "dropped": list(alerting.board.dropped.items()),
     }
-    return zlib.compress(orjson.dumps(state), level=1)
+    return zlib.compress(orjson.dumps(state, default=tuple), level=1)  # orjson knows no named tuples
 
 
 def restore(data: bytes) -> Alerting:

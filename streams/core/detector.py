@@ -73,8 +73,8 @@ class Detector:
     def update_firing(self, n: int, fails: float, w: float, began_ms: int, evidence_below: float) -> float:
         """Fold a bucket of a series that is firing; return M, capped at 1 so that recovery shows at once.
 
-        `w` is bounded so that a series that only passes comes to rest below `evidence_below`. Without that bound, at low
-        volume or under a small budget, `w` alone would hold M above it and the alert would never end.
+        `w` is bounded so that a series that only passes comes to rest below `evidence_below`. Without that bound, at
+        low volume or under a small budget, `w` alone would hold M above it and the alert would never end.
         """
         rest = _SETTLED * evidence_below
         bounded = [min(w, rest * _expm1_capped(n * null)) for null in self._ln_null]

@@ -20,7 +20,9 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from evaluators.judge import contextual_results, judge_span, local_results
+from evaluators.base import SpanLocal
+from evaluators.catalogue import EVALUATORS
+from evaluators.judge import judge, judge_span
 from xxhash import xxh3_64_intdigest
 
 from schemas.expectation import TaskTruth
@@ -36,6 +38,7 @@ from streams.core.trace import Trace, Verdicts
 from streams.core.window import WindowPolicy, grown, opened, window_of
 
 HOUR_MS = 3_600_000
+SPAN_LOCAL = tuple(evaluator for evaluator in EVALUATORS if isinstance(evaluator, SpanLocal))
 MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
 Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
@@ -291,12 +294,15 @@ class TrajectoryEngine:
         if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
             return ()
         if trace.overflow:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
-            return tuple(contextual_results(trajectory, ()))
-        local = local_results(trajectory, self._local(trace, trajectory))
-        if trace.state == "open" and not self._contextual_due(trace):
-            return (*local, *trace.contextual)
-        trace.contextual = tuple(contextual_results(trajectory, local))
-        return (*local, *trace.contextual)
+            return tuple(result for result in judge(trajectory) if not result.span_id)
+        local = self._local(trace, trajectory)
+        if trace.state == "decided":
+            return judge(trajectory, local)
+        by_span = judge(trajectory, local, SPAN_LOCAL)
+        if self._contextual_due(trace):
+            known = set(by_span)
+            trace.contextual = tuple(result for result in judge(trajectory, local) if result not in known)
+        return (*by_span, *trace.contextual)
 
     def _contextual_due(self, trace: Trace) -> bool:
         """Contextual results of an open trace come at most every `provisional_every_ms`."""
@@ -324,9 +330,8 @@ class TrajectoryEngine:
         judged = [s for s in items if trace.reason == "marker" or s.received_ms < trace.deadline_ms]
         if len(judged) < len(items) and judged:
             trajectory = self._assemble(trace, judged, truths)
-            local = {s.span.span_id: judge_span(s.span, trajectory.workflow) for s in trajectory.steps}
-            own = local_results(trajectory, local)
-            results = (*own, *contextual_results(trajectory, own))
+            same = trace.local_for is trajectory.workflow and not trace.extras
+            results = judge(trajectory, trace.local if same else None)
         trace.workflow = trajectory.workflow_name
         kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
         return TraceOutcomes(

@@ -4,6 +4,7 @@ A client has no session, so several threads may use it. The law: whatever keeps 
 that says what to do.
 """
 
+import logging
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -26,6 +27,7 @@ AUTHENTICATION_FAILED = 516
 def connect(settings: Settings, database: str | None = None) -> Client:
     """A client of the project's database, or of `database`. Raises UserError when it cannot be reached or entered."""
     url = parse_url(settings.clickhouse_url)
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it would say, the exception says
     try:
         return clickhouse_connect.get_client(**options(settings, url, database or settings.clickhouse_database))
     except DriverError as error:

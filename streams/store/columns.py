@@ -87,7 +87,7 @@ def _nested(rows: Sequence[TrajectoryRow]) -> list[Column]:
     return columns
 
 
-def _clamped(fields: Sequence[str], columns: Any) -> list[Column]:  # noqa: ANN401 - an iterator of columns
+def _clamped(fields: Sequence[str], columns: Any) -> list[Column]:
     return [
         clamp(column, CLAMPED[field]) if field in CLAMPED else column
         for field, column in zip(fields, columns, strict=False)  # a span has more fields than columns

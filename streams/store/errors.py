@@ -8,6 +8,8 @@ The law: an error that is not known to be the rows' fault is never a DataError, 
 that is merely full or restarting would dead-letter good spans.
 """
 
+import re
+
 from clickhouse_connect.driver.exceptions import DataError as DriverDataError
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
@@ -37,6 +39,7 @@ TOO_MANY_PARTS = 252
 # Raised by the driver while it turns our values into bytes, before the server has seen any.
 CLIENT_FAULTS = (TypeError, ValueError, OverflowError, AttributeError, IndexError)
 SENTENCE_CHARS_MAX = 300
+_VERSION = re.compile(r" \(version [^()]*(\([^()]*\))?\)$")
 
 
 class StoreError(Exception):
@@ -54,7 +57,7 @@ class StoreUnavailable(StoreError):
 def classify(error: Exception, doing: str) -> StoreError:
     """The store error for whatever the driver raised; `doing` begins the sentence ("INSERT INTO spans")."""
     sentence = f"{doing}: {sentence_of(error)}"
-    if isinstance(error, DriverDataError | CLIENT_FAULTS):
+    if isinstance(error, (DriverDataError, *CLIENT_FAULTS)):
         return DataError(sentence)
     return DataError(sentence) if _is_about_values(error) else StoreUnavailable(sentence)
 
@@ -68,5 +71,5 @@ def sentence_of(error: Exception) -> str:
     """The server's own words without the driver's frame: its first line, cut."""
     text = str(error) or type(error).__name__
     text = text.partition("DB::Exception: ")[2] or text
-    text = text.partition(" (for url ")[0].strip()
+    text = _VERSION.sub("", text.partition(" (for url ")[0].strip())
     return (text.splitlines() or [""])[0][:SENTENCE_CHARS_MAX]

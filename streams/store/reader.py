@@ -146,7 +146,7 @@ class Reader:
     def truths(self, task_ids: Iterable[str]) -> dict[tuple[str, str], TaskTruth]:
         """Task truth by (workflow, task id), of these task ids in whatever workflow."""
         found: dict[tuple[str, str], TaskTruth] = {}
-        for batch in batches(task_ids):
+        for batch in batches((task_id,) for task_id in task_ids):
             for workflow, task_id, body in self._select(TRUTHS.format(tasks=among(batch))):
                 with _unusable_left_out(workflow, task_id):
                     found[workflow, task_id] = parse_expectation(body, "expectations", 1)

@@ -74,7 +74,7 @@ class Writer:
         if rows:
             self._insert(table, names_of(type(rows[0])), plain_columns, rows)
 
-    def _insert(self, table: str, names: Sequence[str], pivot: Any, rows: Sequence[Any]) -> None:  # noqa: ANN401
+    def _insert(self, table: str, names: Sequence[str], pivot: Any, rows: Sequence[Any]) -> None:
         try:
             types = self._types_of(table)
             self._send(table, names, [types[name] for name in names], pivot(rows))

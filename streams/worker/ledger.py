@@ -41,6 +41,7 @@ class Chunk:
     tp: TP
     records: list[Any]  # aiokafka ConsumerRecord
     generation: int
+    dropped: bool = False  # its partition was revoked or sought: it will be delivered again, here or elsewhere
     first: int = field(init=False)
     last: int = field(init=False)
     done: bool = False
@@ -86,13 +87,18 @@ class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
         except Exception:
             log.warning("commit on revoke failed; the next owner repeats some records", exc_info=True)
         for tp in revoked:
-            self.ledger.pop(tp, None)
+            self._drop(tp)
         await super().on_partitions_revoked(revoked)
 
     async def perform_seek(self) -> None:
         """Back to the committed offsets: chunks in flight will be delivered again."""
-        self.ledger.clear()
+        for tp in list(self.ledger):
+            self._drop(tp)
         await super().perform_seek()
+
+    def _drop(self, tp: TP) -> None:
+        for chunk in self.ledger.pop(tp, ()):
+            chunk.dropped = True
 
     def _new_offset(self, tp: TP) -> int | None:
         """What may be committed: the end of the longest done prefix, or None."""
@@ -223,8 +229,8 @@ def create_ledger_app(
 ) -> LedgerApp:
     """An app that feeds `handle` with the chunks of `topic`, one after the other.
 
-    `handle` must not raise: an exception would end the worker. `on_revoked` runs before the partitions are handed on, and
-    `on_assigned` before the first chunk of the new generation.
+    `handle` must not raise: Faust would ack what it raised out of. `on_revoked` runs before the partitions are handed on;
+    the first chunks of an assignment may arrive before `on_assigned`.
     """
     app = LedgerApp(
         group,

@@ -7,8 +7,9 @@ only when the flush that took it is acknowledged.
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,7 @@ from streams.settings import Settings
 from streams.store.reader import Reader
 from streams.worker.failpoint import Failpoint
 from streams.worker.ledger import Chunk, LedgerConsumer
-from streams.worker.sink import Batch, DeadLetter, Sink
+from streams.worker.sink import Batch, DeadLetter, Sink, TooManyDeadLetters
 
 TENANT_HEADER = "stepwatch-tenant"
 DEFAULT_TENANT = "default"
@@ -75,12 +76,22 @@ class Partition:
 class Scorer:
     """All assigned partitions of one worker."""
 
-    def __init__(self, settings: Settings, reader: Reader, sink: Sink, failpoint: Failpoint) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reader,
+        sink: Sink,
+        failpoint: Failpoint,
+        prepare: Callable[[], Awaitable[tuple[int, Registry]]],
+    ) -> None:
+        """`prepare` connects what must be connected and answers the newest config: awaited before any recovery."""
         self._settings = settings
         self._policy = policy_of(settings)
         self._reader = reader
         self._sink = sink
         self._failpoint = failpoint
+        self._prepare = prepare
+        self._recovering: set[asyncio.Task[None]] = set()
         self._config: tuple[int, Registry] = (0, EMPTY)
         self._partitions: dict[TP, Partition] = {}
         self._flushing = asyncio.Lock()
@@ -89,13 +100,16 @@ class Scorer:
 
     # Assignment.
 
-    async def assigned(self, tps: Iterable[TP]) -> None:
-        """New partitions: their state is read from the store before their first chunk is folded."""
-        for tp in tps:
-            if tp not in self._partitions:
-                engine = TrajectoryEngine(tp.partition, self._policy, *self._config)
-                self._partitions[tp] = Partition(tp, int(time.time() * 1000), engine)
-        await asyncio.gather(*(self._recover(self._partitions[tp]) for tp in tps))
+    def own(self, tp: TP) -> Partition:
+        """The partition's state; of a new one the recovery is begun: it is `ready` when the store has been read."""
+        part = self._partitions.get(tp)
+        if part is None:
+            engine = TrajectoryEngine(tp.partition, self._policy)
+            part = self._partitions[tp] = Partition(tp, int(time.time() * 1000), engine)
+            task = asyncio.get_running_loop().create_task(or_die(self._recover(part)))
+            self._recovering.add(task)
+            task.add_done_callback(self._recovering.discard)
+        return part
 
     def revoked(self) -> None:
         """Drop all state: every assignment starts from what the store holds (architecture 5)."""
@@ -104,6 +118,8 @@ class Scorer:
 
     async def _recover(self, part: Partition) -> None:
         number = part.tp.partition
+        self._config = await self._prepare()  # never older than a predecessor's
+        part.engine.configure(*self._config)
         last_log_ms = await self._sink.read(self._reader.last_log_ms, number)
         heads = await self._sink.read(self._reader.open_and_unpublished, number)
         known = await self._sink.read(self._reader.known_ids, number, max(0, (last_log_ms or 0) - HORIZON_MS))
@@ -119,12 +135,13 @@ class Scorer:
 
     async def handle(self, chunk: Chunk) -> None:
         """Fold one chunk. Returns when it is folded, not when it is durable; waits while both flush buffers are full."""
-        part = self._partitions.get(chunk.tp)
-        if part is None:
+        if chunk.dropped:
             return
+        part = self.own(chunk.tp)
         await part.ready.wait()
         decoded = self._decode(part, chunk)
-        if not await self._read_back(part, decoded):
+        await self._read_back(part, decoded)
+        if chunk.dropped or self._partitions.get(part.tp) is not part:
             return  # revoked meanwhile: the next owner gets the chunk again
         self._fold(part, decoded)
         part.chunks.append(chunk)
@@ -177,8 +194,8 @@ class Scorer:
                     tally.duplicate += 1
             self._rows += len(spans)
 
-    async def _read_back(self, part: Partition, decoded: Decoded) -> bool:
-        """Read back what this chunk needs, until nothing is missing. False when the partition was revoked meanwhile."""
+    async def _read_back(self, part: Partition, decoded: Decoded) -> None:
+        """Read back what this chunk needs, until nothing is missing."""
         firsts: dict[TraceKey, tuple[TraceKey, int, int]] = {}
         for received_ms, spans in decoded:
             for span, _ in spans:
@@ -189,7 +206,6 @@ class Scorer:
         unstored: set[TraceKey] = set()
         while missing := self._missing(part, firsts.values(), clock_ms, unstored):
             unstored |= await self._load(part, missing)
-        return self._partitions.get(part.tp) is part
 
     def _missing(
         self, part: Partition, firsts: Iterable[tuple[TraceKey, int, int]], clock_ms: int, unstored: set[TraceKey]
@@ -294,3 +310,18 @@ def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:
         if name == TENANT_HEADER:
             return value.decode("utf-8", "replace")
     return DEFAULT_TENANT
+
+
+async def or_die(work: Awaitable[Any]) -> None:
+    """Faust acks what an agent raises out of, which would lose spans: a failure of ours ends the worker instead."""
+    try:
+        await work
+    except TooManyDeadLetters as error:
+        log.critical("stopping: %s", error)
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.critical("stopping: a bug of ours", exc_info=True)
+    else:
+        return
+    os._exit(1)  # not sys.exit: mode would swallow it and go on

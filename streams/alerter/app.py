@@ -1,0 +1,142 @@
+"""The wiring of the alerter: arguments in, Faust app out, in the order of the data."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from schemas.outcome import Tick
+from streams.alerter.history import History
+from streams.alerter.lag import ScorerLag
+from streams.alerter.owner import PartitionOwner, Shell
+from streams.alerter.patience import patiently
+from streams.alerter.publisher import Publisher
+from streams.alerter.rules_log import RulesLog
+from streams.config_log import ConfigReader
+from streams.settings import Settings
+from streams.topics import kafka_options
+from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
+
+MEMBERSHIP_S = 0.25
+LAST_CHECKPOINT_S = 5.0  # on revoke: a broker that is away must not hold up the rebalance
+
+log = logging.getLogger(__name__)
+
+
+class Alerter:
+    """All assigned partitions of one worker, and the connections they share. Connects at the first assignment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._config = ConfigReader(settings)
+        self._lag = ScorerLag(settings)
+        producer = AIOKafkaProducer(
+            **kafka_options(settings),
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            max_request_size=8 << 20,
+        )
+        publisher, rules = Publisher(settings, producer), RulesLog(self._config)
+        self._shell = Shell(settings, producer, publisher, rules, History(settings))
+        self._owners: dict[int, PartitionOwner] = {}
+        self._writing: asyncio.Future[None] | None = None
+
+    async def assigned(self, partitions: set[TP]) -> None:
+        """New partitions start from their checkpoints."""
+        if self._writing is None:
+            await self._shell.producer.start()
+            await self._config.start()
+            self._writing = asyncio.ensure_future(or_die(self._shell.history.run()))
+        await patiently("reading the config log", self._shell.rules.follow)
+        for tp in partitions:
+            self._owners[tp.partition] = PartitionOwner(tp.partition, self._shell)
+        await self.tick()
+
+    async def revoked(self, _partitions: set[TP]) -> None:
+        """Save what can be saved, drop all state: every assignment starts from the checkpoints."""
+        await self._last_checkpoint()
+        self._owners.clear()
+
+    async def handle(self, chunk: Chunk) -> None:
+        """Fold a chunk; one of a partition that was revoked meanwhile is left to its new owner."""
+        owner = self._owners.get(chunk.tp.partition)
+        if owner:
+            await owner.take(chunk)
+
+    async def tick(self) -> None:
+        """Put time on every assigned partition's log, with the rules to be in force from here on."""
+        if not self._owners:
+            return
+        try:
+            await self._shell.rules.follow()
+            tick = Tick(self._shell.rules.newest_seq, await self._lag.measure())
+            await asyncio.gather(*(self._shell.publisher.tick(partition, tick) for partition in self._owners))
+        except (KafkaError, OSError) as error:
+            log.warning("no tick this time: %s", error)
+
+    async def checkpoint(self) -> None:
+        """Save every partition; those of the past need no more of the log than since then."""
+        await asyncio.gather(*(owner.checkpoint() for owner in self._owners.values()))
+
+    async def stop(self) -> None:
+        """Save and disconnect."""
+        await self._last_checkpoint()
+        self._owners.clear()
+        if self._writing:
+            self._writing.cancel()
+            await self._lag.stop()
+            await self._config.stop()
+            await self._shell.producer.stop()
+
+    async def _last_checkpoint(self) -> None:
+        try:
+            await asyncio.wait_for(self.checkpoint(), LAST_CHECKPOINT_S)
+        except TimeoutError:
+            log.warning("no last checkpoint within %.0f s; the next owner folds more of the log", LAST_CHECKPOINT_S)
+
+
+def create_app(settings: Settings) -> LedgerApp:
+    """Faust app 2: `eval.outcomes` -> `eval.alerts`, `eval.alert-state` and ClickHouse `alert_events`."""
+    alerter = Alerter(settings)
+
+    async def handle(chunk: Chunk) -> None:
+        await or_die(alerter.handle(chunk))
+
+    group, topic = settings.alerter_group, settings.outcomes_topic
+    app = create_ledger_app(group, settings, topic, handle, alerter.assigned, alerter.revoked)
+
+    @app.timer(settings.tick_interval_s)  # type: ignore[untyped-decorator]
+    async def tick() -> None:
+        await or_die(alerter.tick())
+
+    @app.timer(settings.checkpoint_interval_s)  # type: ignore[untyped-decorator]
+    async def checkpoint() -> None:
+        await or_die(alerter.checkpoint())
+
+    @app.timer(MEMBERSHIP_S)  # type: ignore[untyped-decorator]
+    async def stay_member() -> None:
+        app.consumer.stay_member()
+
+    @app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+    async def drain(_app: Any, **_: Any) -> None:
+        await alerter.stop()
+        await app.consumer.commit()
+
+    return app
+
+
+async def or_die(work: Awaitable[None]) -> None:
+    """Faust acks what an agent raises out of: a failure of ours ends the worker instead, before anything is committed."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.critical("stopping: a bug of ours", exc_info=True)
+        os._exit(1)  # not sys.exit: mode would swallow it and go on

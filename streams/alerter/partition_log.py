@@ -1,0 +1,55 @@
+"""Reading one partition of a topic between two offsets, outside any consumer group."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from streams.settings import Settings
+from streams.topics import kafka_options
+
+
+@asynccontextmanager
+async def _reader(settings: Settings, tp: TopicPartition) -> AsyncIterator[Any]:
+    consumer = AIOKafkaConsumer(
+        **kafka_options(settings), group_id=None, enable_auto_commit=False, max_partition_fetch_bytes=8 << 20
+    )
+    await consumer.start()
+    try:
+        if not consumer.partitions_for_topic(tp.topic):
+            await consumer._client.force_metadata_update()
+        if tp.partition not in (consumer.partitions_for_topic(tp.topic) or set()):
+            raise UnknownTopicOrPartitionError(f"{tp.topic}-{tp.partition}")
+        consumer.assign([tp])
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def bounds(settings: Settings, topic: str, partition: int) -> tuple[int, int]:
+    """The offsets of the first record that is still there, and of the next one to come."""
+    tp = TopicPartition(topic, partition)
+    async with _reader(settings, tp) as consumer:
+        return await _bounds(consumer, tp)
+
+
+async def _bounds(consumer: Any, tp: TopicPartition) -> tuple[int, int]:
+    first, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+    return first[tp], end[tp]
+
+
+async def read(
+    settings: Settings, topic: str, partition: int, start: int = 0, end: int | None = None
+) -> AsyncIterator[Any]:
+    """The records of [start, end) that are there; `end` None is the end as it is now. Raises KafkaError."""
+    tp = TopicPartition(topic, partition)
+    async with _reader(settings, tp) as consumer:
+        first, now = await _bounds(consumer, tp)
+        end = now if end is None else min(end, now)
+        consumer.seek(tp, max(start, first))
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
+                if record.offset < end:
+                    yield record

@@ -1,0 +1,32 @@
+"""Trying again, for ever: what the alerter does while Kafka or ClickHouse is away.
+
+The law: work that is handed in may be repeated; it is never given up, so nothing is skipped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiokafka.errors import KafkaError
+
+from streams.console.errors import UserError
+from streams.store.errors import StoreUnavailable
+
+BACKOFF_MAX_S = 30.0
+AWAY = (KafkaError, OSError, StoreUnavailable, UserError)  # UserError: the store refuses the connection
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+async def patiently(doing: str, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of `work`, tried until it succeeds; `doing` begins the log line of a failure."""
+    pause_s = 0.5
+    while True:
+        try:
+            return await work()
+        except AWAY as error:
+            log.warning("%s failed, trying again in %.1f s: %s", doing, pause_s, error)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, BACKOFF_MAX_S)
