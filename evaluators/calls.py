@@ -1,7 +1,8 @@
 """FunctionCallAccuracy: the calls that were executed against those that were expected."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
 from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
@@ -17,11 +18,9 @@ _CODES = COMMON_CODES | {
     "wrong_arguments",
     "out_of_order",
     "forbidden_call",
-    "bad_call",
     "still_open",
     "redacted",
     "not_captured",
-    "no_truth",
 }
 _PASS = Judgement("pass", 1.0, "task_truth")
 _MAYBE_CALL_KINDS = frozenset({"handoff", "human"})
@@ -37,9 +36,26 @@ def _is_call(step: Step, workflow: Workflow) -> bool:
     return kind in CALL_KINDS or (kind in _MAYBE_CALL_KINDS and step.span.tool in workflow.tools)
 
 
-def deciding(steps: Iterable[Step], workflow: Workflow) -> list[Step]:
-    """Of these calls, those that decide: writes, or all where no write tool is declared."""
-    return [step for step in steps if decides(step.call.name, workflow)]
+class Comparison(NamedTuple):
+    """The executed calls of a trajectory against its truth."""
+
+    calls: list[Step]  # executed
+    decisive: list[Step]  # of them
+    expected: Expectations
+    matched: Matched
+    banned: list[Step]  # executed, although truth forbids them
+
+
+@lru_cache(maxsize=1)
+def compare(trajectory: Trajectory) -> Comparison:
+    """The comparison, kept for the one trajectory in hand: two evaluators ask for it."""
+    truth, workflow = trajectory.truth, trajectory.workflow
+    assert truth is not None
+    calls = executed_calls(trajectory.steps, workflow)
+    decisive = [step for step in calls if decides(step.call.name, workflow)]
+    expected = expectations(truth, workflow)
+    banned = [step for step in calls if truth.forbidden_calls and forbidden(step, truth.forbidden_calls)]
+    return Comparison(calls, decisive, expected, match(decisive, expected.deciding, workflow), banned)
 
 
 def explain(matched: Matched, truth: TaskTruth) -> str:
@@ -106,32 +122,25 @@ class FunctionCallAccuracy:
         """Truth belongs to the trace, not to the workflow."""
         return True
 
-    def initial(self) -> list[Step]:
-        """No calls yet."""
-        return []
+    def initial(self) -> None:
+        """An assignment needs all calls at once: nothing is folded."""
 
-    def update(self, state: list[Step], step: Step) -> list[Step]:
-        """Keep steps that may be calls."""
-        if step.span.kind in CALL_KINDS or step.span.kind in _MAYBE_CALL_KINDS:
-            state.append(step)
-        return state
+    def update(self, state: None, step: Step) -> None:
+        """Nothing is folded."""
 
-    def finish(self, state: list[Step], trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
+    def finish(self, state: None, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """With truth: each deciding call, and the trajectory."""
-        truth, workflow = trajectory.truth, trajectory.workflow
+        truth = trajectory.truth
         if truth is None:
             return
-        expected = expectations(truth, workflow)
-        calls = executed_calls(state, workflow)
-        decisive = deciding(calls, workflow)
-        matched = match(decisive, expected.deciding, workflow)
-        banned = [step for step in calls if truth.forbidden_calls and forbidden(step, truth.forbidden_calls)]
-        yield from _of_steps(matched, banned, truth)
-        reads = _reads(calls, decisive, expected, workflow)
-        yield None, _of_trajectory(matched, banned, trajectory, truth, reads)
+        compared = compare(trajectory)
+        yield from _of_steps(compared.matched, compared.banned, truth)
+        reads = _reads(compared, trajectory.workflow)
+        yield None, _of_trajectory(compared.matched, compared.banned, trajectory, truth, reads)
 
 
-def _reads(calls: list[Step], decisive: list[Step], expected: Expectations, workflow: Workflow) -> dict[str, int]:
+def _reads(compared: Comparison, workflow: Workflow) -> dict[str, int]:
+    calls, decisive, expected = compared.calls, compared.decisive, compared.expected
     if len(calls) == len(decisive) and not expected.reads:
         return {}
     known = {step.index for step in decisive}
@@ -207,7 +216,7 @@ class FunctionCallAccuracyByRegistry:
 
     name = "FunctionCallAccuracy"
     version = "1"
-    reason_codes = _CODES
+    reason_codes = COMMON_CODES | {"bad_call", "no_truth"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Whatever the registry lists."""

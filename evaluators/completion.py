@@ -1,10 +1,11 @@
 """TaskCompletion: did the run do what the task asked, no less and no more?"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
-from evaluators.calls import deciding, evidence_of, executed_calls, explain, unknown_code
-from evaluators.matching import Matched, expectations, forbidden, match
+from evaluators.calls import compare, evidence_of, explain, unknown_code
+from evaluators.matching import Matched
 from evaluators.speech import assistant_texts, unsaid
 from schemas.expectation import TaskTruth
 from schemas.failure import CUT_OFF_REASONS, finish_reasons
@@ -13,6 +14,7 @@ from schemas.result import Basis, Judgement
 from schemas.span import ERROR, Span
 from schemas.trajectory import Step, Trajectory
 
+_SPEAKING = frozenset({"llm", "planner", "verifier", "human"})
 _TRUTH: Basis = "task_truth"
 
 
@@ -24,10 +26,11 @@ class TaskCompletion:
     outputs in what the assistant said; a run that ended by itself. Score: 0 unless the writes are exactly right and the
     run finished, else the share of required outputs that were said. Doing nothing scores 0 where a write is expected.
     Does not count: reads, failed attempts, the way to the goal.
-    Without truth it never guesses success: it fails what visibly broke (basis `trace`) and else abstains.
+    Without truth it never guesses success: it fails what visibly broke off (basis `trace`) and else abstains; a last
+    call that failed is a fail where nothing was said after it, for a task may rightly end in a refusal.
 
     Fails: missing_write, unexpected_write, wrong_write, out_of_order, forbidden_call, output_not_said, cut_off,
-    unrecovered_failure. Unscored: no_truth, handed_to_human, still_open, redacted, not_captured.
+    unrecovered_failure. Unscored: no_truth, handed_to_human, unrecovered_failure, still_open, redacted, not_captured.
     """
 
     name = "TaskCompletion"
@@ -52,30 +55,25 @@ class TaskCompletion:
         """Truth belongs to the trace, not to the workflow."""
         return True
 
-    def initial(self) -> list[Step]:
-        """No steps yet."""
-        return []
+    def initial(self) -> None:
+        """An assignment needs all calls at once, and the end of the run: nothing is folded."""
 
-    def update(self, state: list[Step], step: Step) -> list[Step]:
-        """Keep every step: the last ones tell how the run ended."""
-        state.append(step)
-        return state
+    def update(self, state: None, step: Step) -> None:
+        """Nothing is folded."""
 
-    def finish(self, state: list[Step], trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
+    def finish(self, state: None, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
-        truth = trajectory.truth
-        yield None, _without_truth(state, trajectory) if truth is None else _with_truth(state, trajectory, truth)
+        steps, truth = trajectory.steps, trajectory.truth
+        yield None, _without_truth(steps, trajectory) if truth is None else _with_truth(steps, trajectory, truth)
 
 
 def _with_truth(steps: Sequence[Step], trajectory: Trajectory, truth: TaskTruth) -> Judgement:
-    workflow = trajectory.workflow
-    calls = executed_calls(steps, workflow)
-    matched = match(deciding(calls, workflow), expectations(truth, workflow).deciding, workflow)
-    if not workflow.declares_writes:
-        matched.extra = []  # without declared writes nobody can tell an extra write from a read
-    banned = [step for step in calls if truth.forbidden_calls and forbidden(step, truth.forbidden_calls)]
+    compared = compare(trajectory)
+    matched = compared.matched
+    if not trajectory.workflow.declares_writes:
+        matched = replace(matched, extra=[])  # nobody can tell an extra write from a read
     evidence = evidence_of(matched, truth)
-    code = "forbidden_call" if banned else _write_fault(matched)
+    code = "forbidden_call" if compared.banned else _write_fault(matched)
     if code and code != "missing_write":
         return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
     if matched.unknown:
@@ -132,7 +130,10 @@ def _without_truth(steps: Sequence[Step], trajectory: Trajectory) -> Judgement:
     if last is not None and last.call.failed:
         assert last.call.failure is not None
         reason = f"the last call, {last.label}, failed and was not recovered ({last.call.failure.rule})"
-        return scored(0.0, "trace", "unrecovered_failure", reason, {"span_id": last.span.span_id.hex()})
+        evidence = {"span_id": last.span.span_id.hex()}
+        if any(step.span.kind in _SPEAKING for step in steps[last.index + 1 :]):
+            return unscored("trace", "unrecovered_failure", f"{reason}; what was said after it may be right", evidence)
+        return scored(0.0, "trace", "unrecovered_failure", f"{reason}, and nothing was said after it", evidence)
     acted = next((step for step in reversed(steps) if step.span.kind not in ("llm", "agent")), None)
     if acted is not None and acted.span.kind == "human":
         return unscored("trace", "handed_to_human", f"the run was handed to a person at {acted.label}")

@@ -47,7 +47,10 @@ class Matched:
 
 def canonical(value: Any, ordered: bool = False) -> Any:
     """A value such that equal means equal: whole floats as integers, and lists sorted unless they are ordered."""
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float:
         return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
     if isinstance(value, dict):
         return {str(key): canonical(item, ordered) for key, item in value.items()}
@@ -63,7 +66,8 @@ def _bytes(value: Any) -> bytes:
 
 def call_key(arguments: Mapping[str, Any], ordered: frozenset[str]) -> bytes:
     """Equal for arguments that are equal by value."""
-    return _bytes({name: canonical(value, name in ordered) for name, value in arguments.items()})
+    same = {n: v if type(v) is str else canonical(v, n in ordered) for n, v in arguments.items()}
+    return _bytes(same)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 def _rate(value: float) -> float:
     if not 0 < value < 1:
         raise ValueError(
-            f"{value:g} is no fail rate to alert above; write a share between 0 and 1, such as 0.05 for 5 %"
+            f"{value:g} is no fail rate; write a share between 0 and 1, such as 0.05 for 5 %"
         )
     return value
 

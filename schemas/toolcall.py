@@ -4,12 +4,12 @@ A pure function of the span. `None` is "not captured" everywhere; an empty text 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import orjson
 
 from schemas.failure import Failure, failure_of
+from schemas.lazy import lazy
 from schemas.payload import has_placeholder, read_arguments, read_result
 from schemas.span import Span
 
@@ -36,14 +36,14 @@ class ToolCall:
         """Whether it did its work: neither failed nor interrupted by control flow."""
         return self.failure is None or self.failure.severity == "suspect"
 
-    @cached_property
+    @lazy
     def key(self) -> bytes | None:
         """Equal for calls of the same tool with the same arguments; None where arguments are not known."""
         if self.arguments is None:
             return None
         return self.name.encode("utf-8", "replace") + b"\0" + _canonical(self.arguments)
 
-    @cached_property
+    @lazy
     def redacted(self) -> bool:
         """Whether a redactor replaced an argument, or all of them: their values are unknown."""
         return has_placeholder(self.arguments)

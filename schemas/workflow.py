@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
+from schemas.lazy import lazy
 from schemas.tools import Tool
 
 DEFAULT_MAX_STEPS = 200  # an agent that needs more for one conversation is almost surely in a loop
@@ -56,7 +56,7 @@ class Workflow:
     evaluators: Mapping[str, EvaluatorSettings] = field(default_factory=dict)
     trajectory_weights: Mapping[str, float] = field(default_factory=dict)
 
-    @cached_property
+    @lazy
     def declares_writes(self) -> bool:
         """Whether any tool is declared to write; then writes decide, else all calls do."""
         return any(tool.writes for tool in self.tools.values())

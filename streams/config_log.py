@@ -62,7 +62,7 @@ class ConfigReader:
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         while await self._consumer.position(self._partition) < end:
             records = (await self._consumer.getmany(timeout_ms=500)).get(self._partition, [])
-            found.extend(_decode(record.offset, record.value) for record in records)
+            found.extend(_decode(record.offset + 1, record.value) for record in records)
         self._newest = found[-1] if found else self._newest
         return found
 
@@ -102,7 +102,7 @@ async def publish_config(settings: Settings, registry_text: str | None, rules_te
         metadata = await producer.send_and_wait(settings.config_topic, value, key=KEY, partition=0)
     finally:
         await producer.stop()
-    return int(metadata.offset)
+    return int(metadata.offset) + 1
 
 
 def _decode(seq: int, value: bytes | None) -> ConfigRecord:

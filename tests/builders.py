@@ -88,16 +88,8 @@ def span(n: int = 1, *, at_ms: float = 0, took_ms: float = 50, parent: int | Non
 
 def tool_span(n: int, tool: str, arguments: Any = None, result: Any = "done", **fields: Any) -> Span:
     """A tool call. Arguments and result may be plain values; None is not captured."""
-    return span(
-        n,
-        kind="tool_call",
-        tool=tool,
-        name=f"execute_tool {tool}",
-        call_id=f"call_{n}",
-        arguments=text_of(arguments),
-        result=text_of(result),
-        **fields,
-    )
+    values = {"kind": "tool_call", "name": f"execute_tool {tool}", "call_id": f"call_{n}", **fields}
+    return span(n, tool=tool, arguments=text_of(arguments), result=text_of(result), **values)
 
 
 def llm_span(n: int, said: str | None = "", *, finish_reason: str = "stop", **fields: Any) -> Span:

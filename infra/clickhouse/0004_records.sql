@@ -55,11 +55,12 @@ CREATE TABLE IF NOT EXISTS alert_events
     rate Nullable(Float64),
     lo Nullable(Float64),
     hi Nullable(Float64),
-    payload String CODEC(ZSTD(1))
+    payload String CODEC(ZSTD(1)),
+    written_at DateTime('UTC') DEFAULT now()
 )
 ENGINE = {engine_prefix}ReplacingMergeTree
 ORDER BY (alert_key, episode, seq)
-TTL toDateTime(event_time) + INTERVAL 400 DAY
+TTL written_at + INTERVAL 400 DAY
 SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Where a dead letter came from and why; its bytes are on the dlq topic. item is the span's place in its record.

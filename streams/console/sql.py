@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TABLE_ROWS_MAX = 1_000  # a table of more is not read by anybody; the other formats have no limit
 READONLY = {"readonly": 2, "wait_end_of_query": 1}  # the second: an error comes before, not amid, the rows
 COLUMN_CHARS_MIN = 10  # a table whose columns would be narrower is printed one value a line
+PIPE_WIDTH = 10_000  # no folding where a program may read
 NOT_READONLY = 164
 EXPECTATIONS_MAX = 1_000  # of one insert
 
@@ -178,7 +179,7 @@ def _print(client: "Client", text: str, values: dict[str, str], output: Format) 
         raise UserError(only_reads if error.code == NOT_READONLY else sentence_of(error)) from error
     with cast(BinaryIO, answer) as rows:
         if output is Format.table:
-            show(rows, Console())
+            show(rows, Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH))
         else:
             shutil.copyfileobj(rows, sys.stdout.buffer)
 
@@ -200,8 +201,7 @@ def show(lines: "Iterable[bytes]", console: Console) -> None:
         for number, row in enumerate(rows, 1):
             console.print(_block(number, names, row))
     else:
-        table = _table(names, types, rows)
-        console.print(table, width=None if console.is_terminal else console.measure(table).maximum, crop=False)
+        console.print(_table(names, types, rows))
     if next(parsed, None) is not None:
         console.print(f"the first {TABLE_ROWS_MAX} rows; --format csv prints all")
 

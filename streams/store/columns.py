@@ -4,7 +4,7 @@ Pure: no client, no clock. The law: a value that a producer can choose (times, c
 clamped to what its column holds, and decode has flagged it. A value of our own that does not fit is our bug and fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.outcome import encode_trace
@@ -30,13 +30,15 @@ RENAMED = {
     "resolved_ms": "resolved_at",
     "event_ms": "event_time",
 }
-CLAMPED = {
+TIMES = {
     "received_ms": MS_MAX,
     "anchor_ms": MS_MAX,
     "last_log_ms": MS_MAX,
     "deadline_ms": MS_MAX,
     "start_ns": NS_MAX,
     "end_ns": NS_MAX,
+}
+CLAMPED = TIMES | {
     "status": 255,
     "input_tokens": (1 << 63) - 1,
     "output_tokens": (1 << 63) - 1,
@@ -64,18 +66,18 @@ def names_of(row: type[Any]) -> tuple[str, ...]:
 
 def plain_columns(rows: Sequence[Any]) -> list[Column]:
     """Columns of rows whose fields are their columns, in order."""
-    return _clamped(rows[0]._fields, zip(*rows, strict=True))
+    return _clamped(rows[0]._fields, zip(*rows, strict=True), TIMES)
 
 
 def span_columns(rows: Sequence[SpanRow]) -> list[Column]:
     """Columns of spans, in the order of SPAN_NAMES."""
     columns = zip(*[row.span for row in rows], strict=True)
-    return _clamped(SPAN_COLUMNS, columns) + list(zip(*[row.raw for row in rows], strict=True))
+    return _clamped(SPAN_COLUMNS, columns, CLAMPED) + list(zip(*[row.raw for row in rows], strict=True))
 
 
 def trajectory_columns(rows: Sequence[TrajectoryRow]) -> list[Column]:
     """Columns of trajectories, in the order of TRAJECTORY_NAMES; each result column holds an array a row."""
-    head = _clamped(_HEAD, zip(*[row[:_RESULTS] for row in rows], strict=True))
+    head = _clamped(_HEAD, zip(*[row[:_RESULTS] for row in rows], strict=True), CLAMPED)
     outcomes = [b"" if row.outcomes is None else encode_trace(row.outcomes) for row in rows]
     return [*head, *_nested(rows), outcomes]
 
@@ -87,9 +89,9 @@ def _nested(rows: Sequence[TrajectoryRow]) -> list[Column]:
     return columns
 
 
-def _clamped(fields: Sequence[str], columns: Any) -> list[Column]:
+def _clamped(fields: Sequence[str], columns: Iterable[Column], highest: Mapping[str, int]) -> list[Column]:
     return [
-        clamp(column, CLAMPED[field]) if field in CLAMPED else column
+        clamp(column, highest[field]) if field in highest else column
         for field, column in zip(fields, columns, strict=False)  # a span has more fields than columns
     ]
 

@@ -121,8 +121,9 @@ class Scorer:
         self._config = await self._prepare()  # never older than a predecessor's
         part.engine.configure(*self._config)
         last_log_ms = await self._sink.read(self._reader.last_log_ms, number)
-        heads = await self._sink.read(self._reader.open_and_unpublished, number)
-        known = await self._sink.read(self._reader.known_ids, number, max(0, (last_log_ms or 0) - HORIZON_MS))
+        since_ms = max(0, (last_log_ms or 0) - HORIZON_MS)
+        heads = await self._sink.read(self._reader.open_and_unpublished, number, since_ms)
+        known = await self._sink.read(self._reader.known_ids, number, since_ms)
         part.engine.recover(heads, known, last_log_ms)
         part.clock_anchor = (part.engine.clock_ms, time.monotonic())
         part.ready.set()

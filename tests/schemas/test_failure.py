@@ -1,0 +1,113 @@
+"""When a call failed: rules E1 to E10, and what is none of them."""
+
+import pytest
+
+from schemas.failure import errors_are_its_business
+from schemas.toolcall import read_call
+from tests.builders import llm_span, tool_span
+
+
+def failure(result="fine", tool="lookup", **fields):
+    return read_call(tool_span(1, tool, {}, result, **fields)).failure
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"status": 2}, "E1"),
+        ({"error_type": "timeout"}, "E2"),
+        ({"exception": "ValueError: no"}, "E4"),
+    ],
+)
+def test_what_the_span_says_is_a_failure_that_is_not_swallowed(fields, rule):
+    found = failure(**fields)
+    assert (found.rule, found.severity, found.swallowed) == (rule, "failed", False)
+
+
+@pytest.mark.parametrize(
+    ("result", "rule"),
+    [
+        ({"error": "500"}, "E5"),
+        ({"errors": ["no"]}, "E5"),
+        ({"error": {"code": 5, "message": "no such order"}}, "E5"),
+        ({"isError": True, "content": []}, "E5"),
+        ({"success": False, "orders": []}, "E5"),
+        ({"ok": False}, "E5"),
+        ({"status": "failed", "message": "no"}, "E5"),
+        ({"response_status": "Error", "data": 1, "b": 2, "c": 3}, "E5"),
+        ({"status_code": 503, "body": ""}, "E5"),
+        ({"type": "error", "text": "x"}, "E5"),
+        ([{"type": "text", "text": '{"error": "gone"}'}], "E5"),
+        ({"content": [{"type": "text", "text": "Error: no"}]}, "E6"),
+        ({"lc": 1, "kwargs": {"content": "x", "status": "error"}}, "E5"),
+        ("Error: flight not available", "E6"),
+        ("  error executing tool lookup: boom", "E6"),
+        ("Traceback (most recent call last):\n ...", "E6"),
+        ("HTTP Error 404", "E6"),
+        ("An error occurred while running the tool. Please try again.", "E6"),
+        ("lookup is not a valid tool, try one of [a, b].", "E6"),
+        ("500 Server Error", "E6"),
+    ],
+)
+def test_an_error_in_the_result_of_a_fine_span_is_swallowed(result, rule):
+    found = failure(result)
+    assert (found.rule, found.severity, found.swallowed) == (rule, "failed", True)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"error": None},
+        {"error": ""},
+        {"error": False, "data": 1},
+        {"errors": []},
+        {"error": "none"},
+        {"error": {"code": None, "message": None}},
+        {"isError": False, "content": [{"type": "text", "text": "no errors found"}]},
+        {"success": True},
+        {"status": "available"},
+        {"code": 90210},
+        {"code": True},
+        "The word error stands in here, and exception: too",
+        "errors were not found",
+        "Errata: page 4",
+        [{"title": "Error: the novel"}],
+        {"result": "ok"},
+        "",
+        None,
+    ],
+)
+def test_the_word_error_alone_is_no_failure(result):
+    assert failure(result) is None
+
+
+@pytest.mark.parametrize(
+    "tool", ["read_logs", "getErrorLog", "run_tests", "list_incidents", "diagnose", "trace-lookup"]
+)
+def test_tools_whose_business_is_errors_are_only_suspect(tool):
+    found = failure({"error": "disk full"}, tool)
+    assert (found.severity, found.swallowed) == ("suspect", False)
+
+
+@pytest.mark.parametrize("tool", ["login", "catalog_search", "latest_price", "contest", "logistics"])
+def test_words_that_only_contain_such_a_word_are_not_meant(tool):
+    assert not errors_are_its_business(tool)
+
+
+def test_a_status_word_among_domain_data_is_only_suspect():
+    payment = {"status": "failed", "id": 1, "amount": 3, "date": "x"}
+    assert failure(payment).severity == "suspect"
+
+
+@pytest.mark.parametrize("said", ["GraphInterrupt: ask", "asyncio.CancelledError: ", "ParentCommand(x)"])
+def test_control_flow_and_cancellation_are_handled_not_failed(said):
+    assert failure(status=2, exception=said).severity == "handled"
+
+
+def test_an_exception_inside_a_model_call_that_ended_well_is_handled():
+    assert read_call(llm_span(1, exception="RateLimit: retry")).failure.severity == "handled"
+
+
+def test_an_empty_retrieval_is_suspect_and_an_empty_tool_result_is_nothing():
+    assert failure([], kind="retrieval").rule == "E10"
+    assert failure([]) is None
