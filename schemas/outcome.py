@@ -128,7 +128,7 @@ def decode(data: bytes) -> OutcomeRecord | Tick:
 
 def _trace(fields: list[Any]) -> TraceOutcomes:
     *head, outcomes = fields
-    return TraceOutcomes(*head, outcomes=tuple(Outcome(*o) for o in outcomes))
+    return TraceOutcomes._make((*head, tuple(Outcome._make(outcome) for outcome in outcomes)))
 
 
 def partition_of(tenant: str, workflow: str, partitions: int) -> int:

@@ -29,9 +29,7 @@ T = TypeVar("T")
 
 def _rate(value: float) -> float:
     if not 0 < value < 1:
-        raise ValueError(
-            f"{value:g} is no fail rate; write a share between 0 and 1, such as 0.05 for 5 %"
-        )
+        raise ValueError(f"{value:g} is no fail rate; write a share between 0 and 1, such as 0.05 for 5 %")
     return value
 
 

@@ -9,7 +9,7 @@ import gzip
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from streams.console.errors import UserError
 
@@ -19,12 +19,16 @@ RECORD_BYTES_MAX = 64 << 20
 def exports_of(path: Path) -> Iterator[tuple[int, bytes]]:
     """(line or record number from 1, OTLP document) of a file. Raises UserError naming file, place and cure."""
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path) as file:
             first = file.read(1)
             file.seek(0)
             yield from _lines(file, path) if first in (b"{", b"[", b" ", b"\n") else _messages(file, path)
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:

@@ -46,17 +46,27 @@ class Alerter:
         self._shell = Shell(settings, producer, publisher, rules, History(settings))
         self._owners: dict[int, PartitionOwner] = {}
         self._writing: asyncio.Future[None] | None = None
+        self._connecting = asyncio.Lock()
 
     async def assigned(self, partitions: set[TP]) -> None:
-        """New partitions start from their checkpoints."""
-        if self._writing is None:
-            await self._shell.producer.start()
-            await self._config.start()
-            self._writing = asyncio.ensure_future(or_die(self._shell.history.run()))
-        await patiently("reading the config log", self._shell.rules.follow)
+        """New partitions start from their checkpoints; some may be owned already, by their first chunk."""
+        await self._connect()
         for tp in partitions:
-            self._owners[tp.partition] = PartitionOwner(tp.partition, self._shell)
+            self._own(tp.partition)
         await self.tick()
+
+    async def _connect(self) -> None:
+        async with self._connecting:
+            if self._writing is None:
+                await self._shell.producer.start()
+                await self._config.start()
+                self._writing = asyncio.ensure_future(or_die(self._shell.history.run()))
+                await patiently("reading the config log", self._shell.rules.follow)
+
+    def _own(self, partition: int) -> PartitionOwner:
+        if partition not in self._owners:
+            self._owners[partition] = PartitionOwner(partition, self._shell)
+        return self._owners[partition]
 
     async def revoked(self, _partitions: set[TP]) -> None:
         """Save what can be saved, drop all state: every assignment starts from the checkpoints."""
@@ -65,9 +75,9 @@ class Alerter:
 
     async def handle(self, chunk: Chunk) -> None:
         """Fold a chunk; one of a partition that was revoked meanwhile is left to its new owner."""
-        owner = self._owners.get(chunk.tp.partition)
-        if owner:
-            await owner.take(chunk)
+        await self._connect()
+        if not chunk.dropped:
+            await self._own(chunk.tp.partition).take(chunk)
 
     async def tick(self) -> None:
         """Put time on every assigned partition's log, with the rules to be in force from here on."""

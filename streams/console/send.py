@@ -69,7 +69,12 @@ def send_files(
 async def _send(files: list[Path], url: str, rate: float, concurrency: int, screen: Console) -> Sums:
     sums = Sums()
     turn = asyncio.Semaphore(concurrency)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[spans]} spans"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[spans]} spans"),
+        TimeElapsedColumn(),
+    )
     progress = Progress(*columns, console=screen, disable=not screen.is_terminal)
     started = time.monotonic()
     timeout = aiohttp.ClientTimeout(total=60)

@@ -20,11 +20,11 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from xxhash import xxh3_64_intdigest
+
 from evaluators.base import SpanLocal
 from evaluators.catalogue import EVALUATORS
 from evaluators.judge import judge, judge_span
-from xxhash import xxh3_64_intdigest
-
 from schemas.expectation import TaskTruth
 from schemas.outcome import TraceOutcomes, summarise
 from schemas.registry import EMPTY, Registry

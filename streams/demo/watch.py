@@ -124,7 +124,7 @@ class KafkaWatch:
         return sum(end - max(0, done[partition].offset) for partition, end in ends.items() if end)
 
 
-def _event(record: Any) -> AlertEvent | None:  # noqa: ANN401 - aiokafka is untyped
+def _event(record: Any) -> AlertEvent | None:
     if not record.value:
         return None
     return read_event(record.headers, json.loads(record.value))

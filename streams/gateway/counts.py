@@ -6,7 +6,7 @@ HTTP status.
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -24,4 +24,5 @@ class GatewayCounts:
 
     def as_json(self) -> dict[str, Any]:
         """The totals as plain data for `/stats`."""
-        return asdict(self)
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}

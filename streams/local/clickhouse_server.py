@@ -155,7 +155,7 @@ class EmbeddedServer:
             os.mkfifo(self.run / FIFO)
 
 
-def load_engine() -> Any:  # noqa: ANN401 - an extension module without types
+def load_engine() -> Any:
     """The wheel's extension alone, under the name it expects."""
     library = Path(sysconfig.get_path("platlib")) / "chdb" / "_chdb.abi3.so"
     package = types.ModuleType("chdb")

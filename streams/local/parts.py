@@ -59,7 +59,7 @@ def variables(settings: Settings, *, secrets: bool = True) -> dict[str, str]:
     }
 
 
-def _spelled(value: Any) -> str:  # noqa: ANN401 - a field of any type
+def _spelled(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
@@ -93,6 +93,6 @@ async def in_group(settings: Settings, group: str, members: int) -> bool:
     return any(state == "Stable" and len(found) >= members for state, found in map(_group_of, answers))
 
 
-def _group_of(answer: Any) -> tuple[str, list[Any]]:  # noqa: ANN401 - aiokafka's untyped response
+def _group_of(answer: Any) -> tuple[str, list[Any]]:
     (_code, _name, state, _protocol_type, _protocol, found, *_) = answer.groups[0]
     return state, found

@@ -174,7 +174,8 @@ class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
         state = consumer._subscription.subscription.assignment.state_value(TopicPartition(*tp))
         if state is None or state.timestamp is None or state.highwater is None or state.highwater > next_offset:
             return None
-        return time.monotonic() - max(0.0, time.time() - state.timestamp / 1000.0) - FETCH_WAIT_MS / 1000.0
+        age_s = max(0.0, time.time() - float(state.timestamp) / 1000.0)
+        return time.monotonic() - age_s - FETCH_WAIT_MS / 1000.0
 
     def end_offset(self, tp: TP) -> int | None:
         """The partition's end as of the last fetch."""

@@ -95,7 +95,9 @@ def test_labels_beyond_the_cap_share_one() -> None:
     [
         pytest.param([root_span(workflow="refund")], "refund", id="the root says it"),
         pytest.param([root_span(), llm_span(1, workflow="refund")], "refund", id="any span says it"),
-        pytest.param([root_span(workflow="LangGraph"), llm_span(1, workflow="refund")], "refund", id="generic is nothing"),
+        pytest.param(
+            [root_span(workflow="LangGraph"), llm_span(1, workflow="refund")], "refund", id="generic is nothing"
+        ),
         pytest.param([root_span(agent="desk")], "desk", id="else the root's agent"),
         pytest.param([root_span(agent="", kind="workflow", name="night run")], "night run", id="else the frame's name"),
         pytest.param([root_span(agent="", service="shop")], "shop", id="else the service"),

@@ -26,7 +26,9 @@ def root(received: int, resource: int = 1) -> Span:
         pytest.param([leaf(1, 0), root(100)], 1_600, "root_ended", id="settle runs from the root, not the first span"),
         pytest.param([root(0), leaf(1, 1_000)], 1_500, "root_ended", id="a straggler does not move the deadline"),
         pytest.param([leaf(1, 0, 2), root(100)], 8_100, "root_ended", id="two resources settle longer"),
-        pytest.param([root(0), leaf(1, 1_499, 2)], 8_000, "root_ended", id="a second resource lengthens the settle time"),
+        pytest.param(
+            [root(0), leaf(1, 1_499, 2)], 8_000, "root_ended", id="a second resource lengthens the settle time"
+        ),
         pytest.param([root(0), leaf(1, 1_500, 2)], 1_500, "root_ended", id="a span at the deadline is late"),
         pytest.param([leaf(1, 0), root(60_000)], 60_000, "abandoned", id="a root after the abandon time is late"),
     ],

@@ -116,7 +116,10 @@ PUBLISHED = "SELECT uniqExact(tenant, trace_id) FROM published"
 def rows_of(stack: LocalStack) -> list[tuple[Any, ...]]:
     rows = query(stack, f"SELECT {COLUMNS} FROM v1_results")
     return sorted(
-        tuple(_plain(json.loads(v) if name == "evidence" and v else v) for name, v in zip(COLUMNS.split(", "), row, strict=True))
+        tuple(
+            _plain(json.loads(v) if name == "evidence" and v else v)
+            for name, v in zip(COLUMNS.split(", "), row, strict=True)
+        )
         for row in rows
     )
 
@@ -135,7 +138,9 @@ async def pipeline(new_stack: NewStack, recorded: Recorded) -> LocalStack:
     return stack
 
 
-async def test_recorded_runs_become_trajectories_equal_to_the_offline_ones(pipeline: LocalStack, recorded: Recorded) -> None:
+async def test_recorded_runs_become_trajectories_equal_to_the_offline_ones(
+    pipeline: LocalStack, recorded: Recorded
+) -> None:
     sending = asyncio.create_task(run(pipeline, "send", recorded.traces, "--rate", "800"))
     await until(pipeline, "SELECT count() > 0 FROM trajectories WHERE state = 'open'", [1])
     assert "accepted 3818, refused 0" in await sending
@@ -185,7 +190,10 @@ def hostile(recorded: Recorded, to: Path) -> Path:
     with to.open("w") as file:
         for at in range(0, len(order), 5):
             group = [
-                {"resource": frame["resource"], "scopeSpans": [{"scope": frame["scopeSpans"][0]["scope"], "spans": [span]}]}
+                {
+                    "resource": frame["resource"],
+                    "scopeSpans": [{"scope": frame["scopeSpans"][0]["scope"], "spans": [span]}],
+                }
                 for frame, span in order[at : at + 5]
             ]
             line = json.dumps({"resourceSpans": group}) + "\n"

@@ -4,10 +4,12 @@ Final rows are a function of the span set; outcomes are a function of the spans 
 trace is published at least once, and whatever is published again is the same.
 """
 
-from evaluators.judge import judge
+import json
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evaluators.judge import judge
 from schemas.outcome import TraceOutcomes
 from schemas.registry import parse_registry
 from schemas.span import Span
@@ -19,8 +21,9 @@ from tests.builders import EPOCH_MS, llm_span, root_span, tool_span, trace_id
 from tests.properties.world import Record, Worker, World
 
 WINDOW = WindowPolicy(settle_one_resource_ms=1_500, settle_many_resources_ms=8_000, abandon_after_ms=60_000)
-REGISTRY = parse_registry('{"workflows": [{"name": "shop", "tools": [{"name": "pay", "writes": true, "parameters": '
-                          '{"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}}]}]}', "w")  # fmt: skip
+PAY = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+TOOL = {"name": "pay", "writes": True, "parameters": PAY}
+REGISTRY = parse_registry(json.dumps({"workflows": [{"name": "shop", "tools": [TOOL]}]}), "workflows.yaml")
 ACTIONS = ("consume", "consume", "step", "step", "crash", "zombie", "zombie_acts", "idle", "flush")
 
 

@@ -91,9 +91,20 @@ def test_the_kind_is_the_first_rule_that_fires(attributes: dict[str, Any], kind:
 
 def test_a_genai_tool_call_in_canonical_fields() -> None:
     span = read(
-        {**TOOL, "gen_ai.tool.call.id": "c1", "gen_ai.tool.call.arguments": '{"id": 1}', "gen_ai.tool.call.result": "ok"}
+        {
+            **TOOL,
+            "gen_ai.tool.call.id": "c1",
+            "gen_ai.tool.call.arguments": '{"id": 1}',
+            "gen_ai.tool.call.result": "ok",
+        }
     )
-    assert (span.tool, span.agent, span.call_id, span.arguments, span.result) == ("pay", "executor", "c1", '{"id": 1}', "ok")
+    assert (span.tool, span.agent, span.call_id, span.arguments, span.result) == (
+        "pay",
+        "executor",
+        "c1",
+        '{"id": 1}',
+        "ok",
+    )
     assert (span.service, span.release, span.dialect, span.is_end) == ("shop", "2.1", "genai", False)
 
 
