@@ -85,7 +85,7 @@ def _load_odd(document: bytes) -> Json:
 
 
 def _find(document: Json) -> Iterator[_Found]:
-    for export in elements(document):
+    for export in document if isinstance(document, list) else [document]:
         if isinstance(export, Mapping) and isinstance(export.get("trace"), Mapping):
             export = export["trace"]
         yield from _of_export(export)

@@ -57,7 +57,7 @@ class OutcomeRecord(NamedTuple):
 class Tick(NamedTuple):
     """Time on the outcome log, produced by the partition's owner every `tick_interval_s`."""
 
-    rules_seq: int  # offset on eval.config of the newest config; rules change only here
+    rules_seq: int  # config_seq of the newest config, 0: none; rules change only here
     scorer_lag_s: float  # how far the scorers lag; suppresses no_data
 
 

@@ -56,7 +56,7 @@ def record(*traces: TraceOutcomes, workflow: str = "refund", tenant: str = TENAN
     return OutcomeRecord(tenant, workflow, traces)
 
 
-def tick(seq: int = 0) -> Tick:
+def tick(seq: int = 1) -> Tick:
     """Time, and the rules of config `seq`."""
     return Tick(seq, 0.0)
 
@@ -85,9 +85,9 @@ def pauses(log: Sequence[Entry], minutes: int, tick_s: int = 10) -> list[Entry]:
 
 
 def new_fold(rules: str = RULES) -> Alerting:
-    """A fold that knows these rules as config 0."""
+    """A fold that knows these rules as config 1."""
     alerting = Alerting(partition=3)
-    alerting.learn(0, parse_rules(rules, "rules.yaml"))
+    alerting.learn(1, parse_rules(rules, "rules.yaml"))
     return alerting
 
 

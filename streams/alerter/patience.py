@@ -20,7 +20,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-async def patiently(doing: str, work: Callable[[], Awaitable[T]]) -> T:
+async def patiently(
+    doing: str, work: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> T:
     """The result of `work`, tried until it succeeds; `doing` begins the log line of a failure."""
     pause_s = 0.5
     while True:
@@ -28,5 +30,5 @@ async def patiently(doing: str, work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except AWAY as error:
             log.warning("%s failed, trying again in %.1f s: %s", doing, pause_s, error)
-        await asyncio.sleep(pause_s)
+        await sleep(pause_s)
         pause_s = min(2 * pause_s, BACKOFF_MAX_S)

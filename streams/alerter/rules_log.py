@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 class RulesLog:
-    """Follows the config log. `newest_seq` is -1 until anything was applied."""
+    """Follows the config log. `newest_seq` is 0 until anything was applied."""
 
     def __init__(self, reader: ConfigReader) -> None:
         self._reader = reader
         self._rules: dict[int, RuleSet] = {}
-        self.newest_seq = -1
+        self.newest_seq = 0
 
     async def follow(self) -> None:
         """Take over what is new. Raises KafkaError."""

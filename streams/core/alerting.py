@@ -34,9 +34,9 @@ Emitted = AlertEvent | Heartbeat | Forget
 
 
 class Alerting:
-    """The state of one partition. `rules_seq` is the config record that the rules are from; -1: none yet."""
+    """The state of one partition. `rules_seq` is the config record that the rules are from; 0: nothing was applied."""
 
-    def __init__(self, partition: int, rules: RuleSet = NO_RULES, rules_seq: int = -1) -> None:
+    def __init__(self, partition: int, rules: RuleSet = NO_RULES, rules_seq: int = 0) -> None:
         self.partition = partition
         self.rules_seq = rules_seq
         self.next_offset = 0

@@ -155,8 +155,8 @@ def test_a_rule_that_goes_or_judges_otherwise_ends_its_alerts(after: str, reason
     alerting = new_fold()
     log = timeline((100, 0), (30, 1))
     assert types(run(alerting, log)) == ["firing"]
-    alerting.learn(1, parse_rules(after, "rules.yaml"))
-    events = alerts(run(alerting, [Entry(tick(1), log[-1].append_ms + 1_000)], len(log)))
+    alerting.learn(2, parse_rules(after, "rules.yaml"))
+    events = alerts(run(alerting, [Entry(tick(2), log[-1].append_ms + 1_000)], len(log)))
     assert [(e.type, e.reason) for e in events] == ([("resolved", reason)] if reason else [])
     assert bool(alerting.board.series) == (reason is None)
 
@@ -221,7 +221,7 @@ def test_an_alert_may_fire_again_as_another_episode_with_a_greater_sequence() ->
 def test_each_minute_of_the_log_has_a_heartbeat() -> None:
     beats = [e for e in run(new_fold(), timeline((300, 0))) if isinstance(e, Heartbeat)]
     assert len(beats) == 11
-    assert (beats[-1].partition, beats[-1].series, beats[-1].firing, beats[-1].rules_seq) == (3, 1, 0, 0)
+    assert (beats[-1].partition, beats[-1].series, beats[-1].firing, beats[-1].rules_seq) == (3, 1, 0, 1)
 
 
 def test_a_client_clock_in_another_century_neither_moves_the_onset_nor_stops_the_fold() -> None:
@@ -267,6 +267,6 @@ def test_steps_that_share_a_series_make_one_outcome_of_a_trace() -> None:
 
 def test_offsets_must_grow() -> None:
     alerting = Alerting(0)
-    alerting.handle(tick(-1), EPOCH_MS, 5)
+    alerting.handle(tick(0), EPOCH_MS, 5)
     with pytest.raises(AssertionError):
-        alerting.handle(tick(-1), EPOCH_MS, 5)
+        alerting.handle(tick(0), EPOCH_MS, 5)

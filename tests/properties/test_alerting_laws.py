@@ -19,12 +19,12 @@ HOUR_MS = 3_600_000
 @st.composite
 def logs(draw: st.DrawFn) -> list[Entry]:
     """A log of up to some hours: phases of failing and passing traces of two steps, repetitions, ticks, a rule change."""
-    entries = [Entry(tick(0), EPOCH_MS)]
+    entries = [Entry(tick(1), EPOCH_MS)]
     at_ms, numbers, failing = EPOCH_MS, st.integers(1, 4_000), False
     for _ in range(draw(st.integers(1, 6))):
         failing = not failing
         gap_ms = draw(st.sampled_from([0, 300, 4_000, 70_000, HOUR_MS]))
-        seq = draw(st.sampled_from([0, 0, 0, 1]))
+        seq = draw(st.sampled_from([1, 1, 1, 2]))
         for number in draw(st.lists(numbers, min_size=10, max_size=40)):
             at_ms += gap_ms
             outcomes = [
@@ -39,7 +39,7 @@ def logs(draw: st.DrawFn) -> list[Entry]:
 
 
 def learnt(alerting: Alerting) -> Alerting:
-    for seq, text in enumerate((RULES, OTHER_RULES)):
+    for seq, text in enumerate((RULES, OTHER_RULES), 1):
         alerting.learn(seq, parse_rules(text, "rules.yaml"))
     return alerting
 

@@ -1,0 +1,1 @@
+"""Benchmarks: CPU time, never wall time, because the machines are shared and noisy."""

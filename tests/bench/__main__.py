@@ -1,0 +1,188 @@
+"""`make bench`: CPU time per span of the scorer, from Kafka to acknowledged rows, and of its parts.
+
+The whole is the CPU time of a real scorer process that works off a topic prepared as the gateway packs it, on the local stack,
+from its start (imports included) to the last decided trace. The parts run alone, in this process, on the same records. Exit
+code 1 when the whole misses the gate.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.table import Table
+
+from evaluators.judge import judge, judge_span
+from schemas.decode import decode
+from schemas.otlp import split
+from schemas.outcome import encode_trace
+from schemas.partition import sarama
+from schemas.registry import EMPTY
+from schemas.trajectory import TraceKey
+from streams.core.assemble import assemble
+from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.local.ports import ANY, PortsAsked
+from streams.local.stack import STORES, LocalStack
+from streams.store.client import connect
+from streams.store.migrate import migrate
+from streams.store.writer import Writer
+from streams.topics import ensure_topics, kafka_options
+
+SPANS = int(os.environ.get("STEPWATCH_BENCH_SPANS", "100000"))
+PARTITIONS = 12
+PACK = 32  # traces' parts in one record, as the gateway packs them under load
+GATE = 10_000  # spans per CPU second
+RECEIVED_MS = 1_790_000_000_000
+DEADLINE_S = 240.0
+
+
+def shared_tool() -> Path:
+    """The load generator beside the checkout."""
+    root = Path(os.environ.get("STEPWATCH_SHARED") or Path(__file__).parents[3] / "shared")
+    tool = root / "tools" / "gen_traces.py"
+    if not tool.exists():
+        sys.exit(f"the load generator is not here: tools/gen_traces.py below {root} (set STEPWATCH_SHARED)")
+    return tool
+
+
+def records(folder: Path) -> list[tuple[int, bytes]]:
+    """(partition, record) of the corpus, packed."""
+    subprocess.run([sys.executable, shared_tool(), folder, str(SPANS)], check=True, stdout=subprocess.DEVNULL)
+    held: dict[int, list[bytes]] = {}
+    packed = []
+    for key, value in _framed((folder / "bytrace.rec").read_bytes()):
+        partition = sarama(key, PARTITIONS)
+        batch = held.setdefault(partition, [])
+        batch.append(value)
+        if len(batch) == PACK:
+            packed.append((partition, b"".join(held.pop(partition))))  # concatenated exports are one export
+    return packed + [(partition, b"".join(batch)) for partition, batch in held.items()]
+
+
+def _framed(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(data):
+        key, value = int.from_bytes(data[at : at + 4], "little"), int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8
+        yield data[at : at + key], data[at + key : at + key + value]
+        at += key + value
+
+
+def parts(corpus: list[tuple[int, bytes]], stack: LocalStack) -> dict[str, float]:
+    """CPU microseconds per span of each part, alone."""
+    took: dict[str, float] = {}
+
+    def timed(name: str, work: Any) -> Any:
+        start = time.process_time()
+        result = work()
+        took[name] = (time.process_time() - start) / SPANS * 1e6
+        return result
+
+    decoded = timed("decode", lambda: [decode(r, "default", RECEIVED_MS) for _, v in corpus for r in split(v)])
+    traces: dict[bytes, list[Any]] = {}
+    for span, _ in decoded:
+        traces.setdefault(span.trace_id, []).append(span)
+    assembled = timed(
+        "assemble",
+        lambda: [assemble(TraceKey("default", t), s, EMPTY, {}, "root_ended") for t, s in traces.items()],
+    )
+    local = timed(
+        "evaluate, span-local",
+        lambda: [{s.span.span_id: judge_span(s.span, t.workflow) for s in t.steps} for t in assembled],
+    )
+    timed("evaluate, contextual", lambda: [judge(t, known) for t, known in zip(assembled, local, strict=True)])
+    engine = TrajectoryEngine(0, EnginePolicy())
+    for span, raw in decoded:
+        engine.fold(span, raw)
+    engine.finish()
+    flush = engine.take({})
+    writer = Writer(connect(stack.settings))
+    writer.write_spans(flush.spans[:10])  # the first insert of a process loads the types
+
+    def insert() -> None:
+        for at in range(0, len(flush.spans), 20_000):
+            writer.write_spans(flush.spans[at : at + 20_000])
+        writer.write_trajectories(flush.trajectories)
+
+    timed("sink, inserts", insert)
+    timed("outcomes", lambda: [encode_trace(d.outcomes) for d in flush.decided])
+    return took
+
+
+async def whole(corpus: list[tuple[int, bytes]], stack: LocalStack) -> tuple[float, dict[str, float]]:
+    """CPU seconds of a scorer that works off the corpus, and rows per span."""
+    producer = AIOKafkaProducer(**kafka_options(stack.settings), compression_type="lz4", max_request_size=8 << 20)
+    await producer.start()
+    await asyncio.gather(
+        *[await producer.send(stack.settings.spans_topic, value, partition=partition) for partition, value in corpus]
+    )
+    await producer.stop()
+    client = connect(stack.settings)
+    before = client.query("SELECT count() FROM trajectories FINAL").result_rows[0][0]
+    environment = {
+        **os.environ,
+        "STEPWATCH_BOOTSTRAP_SERVERS": stack.settings.bootstrap_servers,
+        "STEPWATCH_CLICKHOUSE_URL": stack.settings.clickhouse_url,
+    }
+    scorer = subprocess.Popen([sys.executable, "-m", "streams.console", "scorer"], env=environment)
+    process = psutil.Process(scorer.pid)
+    try:
+        spent = await _until(
+            client, process, "SELECT sum(n_items) FROM trajectories FINAL WHERE state = 'decided'", SPANS
+        )
+    finally:
+        scorer.terminate()
+        scorer.wait(30)
+    rows = client.query(
+        "SELECT (SELECT count() FROM spans), (SELECT count() FROM trajectories), (SELECT sum(length(results.span_id)) FROM "
+        "trajectories FINAL)"
+    ).result_rows[0]
+    per_span = dict(zip(("span rows", "trajectory rows", "results"), (n / SPANS for n in rows), strict=True))
+    assert before == 0, "the stack must be fresh"
+    return spent, per_span
+
+
+async def _until(client: Any, process: psutil.Process, sql: str, wanted: int) -> float:
+    """CPU seconds of the process when the query says `wanted`."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        if client.query(sql).result_rows[0][0] == wanted:
+            times = process.cpu_times()
+            return float(times.user + times.system)
+        await asyncio.sleep(0.5)
+    raise SystemExit(f"{sql}: not {wanted} after {DEADLINE_S} s")
+
+
+async def main() -> int:
+    """Run both and print the table."""
+    screen = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = records(Path(folder) / "corpus")
+        stack = LocalStack(Path(folder) / "stack", parts=STORES, ports=PortsAsked(ANY, ANY, ANY))
+        async with stack:
+            await ensure_topics(stack.settings.model_copy(update={"spans_partitions": PARTITIONS}))
+            await asyncio.to_thread(migrate, stack.settings)
+            screen.print(f"{SPANS} spans in {len(corpus)} records; the scorer works them off ...")
+            cpu_s, rows = await whole(corpus, stack)
+            alone = parts(corpus, stack)
+    table = Table("part", "CPU us per span", title="scorer, from Kafka to acknowledged rows")
+    for name, us in alone.items():
+        table.add_row(name, f"{us:.1f}")
+    table.add_row("[bold]whole process[/], start-up included", f"{cpu_s / SPANS * 1e6:.1f}")
+    screen.print(table)
+    screen.print("per span: " + ", ".join(f"{n:.3f} {name}" for name, n in rows.items()))
+    speed = SPANS / cpu_s
+    screen.print(f"{speed:,.0f} spans per CPU second; the gate is {GATE:,}")
+    return 0 if speed >= GATE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

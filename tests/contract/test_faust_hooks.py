@@ -1,0 +1,50 @@
+"""The private hooks of Faust and aiokafka that `streams/worker/ledger.py` leans on. A new version that moves one fails here."""
+
+import inspect
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from faust import App
+from faust.transport.consumer import Consumer
+from faust.transport.drivers import aiokafka as driver
+
+HOOKS = [
+    (Consumer, "getmany"),
+    (Consumer, "_wait_next_records"),
+    (Consumer, "_new_offset"),
+    (Consumer, "perform_seek"),
+    (Consumer, "on_partitions_revoked"),
+    (Consumer, "commit"),
+    (driver.Consumer, "_new_consumer_thread"),
+    (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+    (App, "_new_transport"),
+    (App, "_create_directories"),
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), HOOKS, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_the_method_that_is_overridden_or_called_is_there(owner: type, name: str) -> None:
+    assert callable(getattr(owner, name, None))
+
+
+@pytest.mark.parametrize("name", ["_acked", "_read_offset", "_committed_offset", "_buffered_partitions", "flow_active"])
+def test_the_consumer_keeps_its_offsets_under_these_names(name: str) -> None:
+    # Annotated on the class or assigned on the way to a running consumer: instances need a broker.
+    sources = [inspect.getsource(c) for c in driver.Consumer.__mro__ if c.__module__.startswith("faust")]
+    assert any(name in source for source in sources)
+
+
+def test_commits_visit_the_partitions_of_acked() -> None:
+    assert "self._acked" in inspect.getsource(Consumer._filter_tps_with_pending_acks)
+
+
+def test_the_fetch_wait_and_the_poll_time_of_aiokafka_can_be_set() -> None:
+    assert "self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.__init__)
+    assert "_last_fetch_ended" in inspect.getsource(SubscriptionState.fetcher_idle_time.fget)
+
+
+def test_the_fetch_state_of_a_partition_has_its_highwater_and_time() -> None:
+    source = inspect.getsource(TopicPartitionState.__init__)
+    assert "self.highwater" in source
+    assert "self.timestamp" in source
