@@ -1,6 +1,7 @@
 """`stepwatch gateway|scorer|alerter`: each part alone, against any Kafka and any ClickHouse."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -64,6 +65,8 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
     _log()
     if problems := asyncio.run(check_topics(settings)):
         raise UserError("; ".join(problems))
+    gc.freeze()  # what is imported stays
+    gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
 
@@ -71,7 +74,7 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
         return create_app(settings)
 
     app = loop.run_until_complete(create())
-    worker = faust.Worker(app, loop=loop, loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    worker = faust.Worker(app, loop=loop, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
 
 

@@ -47,11 +47,13 @@ class Gateway:
         partitioner: Partitioner,
         ack_timeout_s: float = ACK_TIMEOUT_S,
         budget: Budget | None = None,
+        requests_max: int = REQUESTS_MAX,
     ) -> None:
         self._log = log
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
         self._budget = budget or Budget()
+        self._requests_max = requests_max
         self._in_progress = 0
         self.counts = GatewayCounts()
         self.packer = Packer(log.append, linger_s, self._budget, self.counts)
@@ -104,8 +106,8 @@ class Gateway:
         return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
 
     async def _bounded(self, request: web.Request) -> web.Response:
-        if self._in_progress >= REQUESTS_MAX:
-            raise Refused(429, f"try again: {REQUESTS_MAX} requests are in progress")
+        if self._in_progress >= self._requests_max:
+            raise Refused(429, f"try again: {self._requests_max} requests are in progress")
         self._in_progress += 1
         try:
             return await self._take(request)
@@ -115,9 +117,9 @@ class Gateway:
     async def _take(self, request: web.Request) -> web.Response:
         encoding = encoding_of(request)
         admitted = await self._read(request, encoding)
-        for refusal in admitted.refusals:
-            self.counts.refused_spans[refusal.reason] += 1
         refusals = admitted.refusals + await self._deliver(admitted)
+        self.counts.accepted_spans += admitted.n_spans - len(refusals)
+        self.counts.refused_spans.update(refusal.reason for refusal in refusals)
         return success(encoding, refusals, admitted.n_spans)
 
     async def _read(self, request: web.Request, encoding: Encoding) -> Admitted:
@@ -135,11 +137,9 @@ class Gateway:
             answers = self.packer.put(DEFAULT_TENANT, admitted.by_partition)
             await self._acknowledged(answers)
         except (Refused, OverBudget):
-            self.counts.retried_spans += admitted.n_good
+            self.counts.retried_spans += admitted.n_spans  # the refused ones too: they come again with the others
             raise
         n_too_large = sum(n for answer, n in answers.items() if answer.result() is not None)
-        self.counts.accepted_spans += admitted.n_good - n_too_large
-        self.counts.refused_spans.update({"record_too_large": n_too_large} if n_too_large else {})
         return n_too_large * [Refusal("record_too_large", "the topic's max.message.bytes is too small for this span")]
 
     async def _acknowledged(self, answers: dict[Answer, int]) -> None:

