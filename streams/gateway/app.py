@@ -14,9 +14,11 @@ from google.protobuf.internal import api_implementation
 
 from streams.console.errors import UserError
 from streams.gateway.http import Gateway
-from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_TIMEOUT_S
+from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
 from streams.settings import Settings
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,6 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     Raises UserError when the address may not or cannot be bound, or the broker or the topic is not there.
     """
     check_start(settings)
-    stop = _stop_signals()
     log = SpanLog(settings)
     await log.start()
     gateway = Gateway(log, linger_s=settings.gateway_linger_ms / 1000, partitioner=settings.record_partitioner)
@@ -36,20 +37,20 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         auto_decompress=False,
         access_log=None,
         keepalive_timeout=IDLE_TIMEOUT_S,
-        shutdown_timeout=STOP_TIMEOUT_S,
+        shutdown_timeout=STOP_REQUESTS_S,
     )
     try:
         await _listen(runner, settings)
         logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
         if ready is not None:
             ready.set()
-        await stop.wait()
+        await _stop_signal()
     finally:
         await runner.cleanup()
-        late = await gateway.packer.close(STOP_TIMEOUT_S)
+        late = await gateway.packer.close(STOP_LOG_S)
         if late:
             logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)
-        await log.stop(STOP_TIMEOUT_S)
+        await log.stop(STOP_LOG_S)
 
 
 def check_start(settings: Settings) -> None:
@@ -73,11 +74,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _stop_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+async def _stop_signal() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process as if we did not exist."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> None:

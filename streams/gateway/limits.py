@@ -20,4 +20,6 @@ RECORD_BYTES_MAX = 8 * MIB - 64 * 1024  # the topic takes 8 MiB: room for lz4's 
 FRAME_BYTES_MAX = 1 * MIB  # of a resource with its scope: it is repeated in every record of its request
 ACK_TIMEOUT_S = 8.0  # below the 10 s after which an SDK gives up its request
 RETRY_AFTER_S = 2
-STOP_TIMEOUT_S = 15.0  # for requests in progress and records in flight, at a clean stop
+# At a clean stop, together below the 20 s that a supervisor grants.
+STOP_REQUESTS_S = 10.0  # for requests in progress, which end within the wait for an acknowledgement
+STOP_LOG_S = 4.0  # for records that no request waits for any more; then for the producer's own goodbye
