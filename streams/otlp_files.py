@@ -1,29 +1,32 @@
 """OTLP files as records: what `stepwatch send` and `stepwatch score` read. Streams its input; memory is bounded by a record.
 
-Two shapes, told apart by the first byte: OTLP/JSON lines (one document a line, as the Collector's file exporter writes them) and
+Two shapes, told apart by their beginning: OTLP/JSON lines (one document a line, as the Collector's file exporter writes them) and
 protobuf, either one export request or length-delimited (4 bytes big-endian before each, the exporter's `format: proto`). `.gz` is
 unpacked.
 """
 
 import gzip
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from schemas.topic_record import is_json
 from streams.console.errors import UserError
 
 RECORD_BYTES_MAX = 64 << 20
+HEAD_BYTES = 4096
 
 
 def exports_of(path: Path) -> Iterator[tuple[int, bytes]]:
     """(line or record number from 1, OTLP document) of a file. Raises UserError naming file, place and cure."""
     try:
         with _opened(path) as file:
-            first = file.read(1)
+            head = file.read(HEAD_BYTES)
             file.seek(0)
-            yield from _lines(file, path) if first in (b"{", b"[", b" ", b"\n") else _messages(file, path)
-    except (OSError, EOFError) as error:
+            yield from _lines(file, path) if is_json(head) else _messages(file, path)
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
 
 

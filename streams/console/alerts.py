@@ -19,9 +19,9 @@ from schemas.config import ConfigError
 from schemas.duration import spell_duration
 from schemas.rule import Rule, RuleSet
 from streams.console.errors import UserError
+from streams.console.parts import effective
 from streams.core.explain import delay
 from streams.core.wording import percent
-from streams.settings import Settings
 
 alerts = typer.Typer(no_args_is_help=True)
 rules = typer.Typer(no_args_is_help=True)
@@ -49,7 +49,7 @@ def tail(
     console = Console(soft_wrap=True, highlight=False)
 
     async def show() -> None:
-        async for received in subscriber.tail(Settings(), from_start=from_start, follow=follow):
+        async for received in subscriber.tail(effective(), from_start=from_start, follow=follow):
             if as_json:
                 write_json(received.headers, received.value)
             else:
@@ -64,7 +64,7 @@ def list_(as_json: AsJson = False) -> None:
     """The alerts that fire now, and those resolved within a day."""
     from streams.alerter import subscriber
 
-    found = asyncio.run(subscriber.state(Settings()))
+    found = asyncio.run(subscriber.state(effective()))
     ordered = sorted(found.values(), key=lambda r: (r.event.status != "firing", -r.event.time_ms))
     if as_json:
         for received in ordered:

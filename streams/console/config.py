@@ -9,7 +9,7 @@ from rich import print as say
 
 from schemas.config import ConfigError
 from streams.console.errors import UserError
-from streams.settings import Settings
+from streams.console.parts import effective
 
 config = typer.Typer(no_args_is_help=True)
 Files = Annotated[
@@ -35,7 +35,7 @@ def apply(files: Files) -> None:
     from streams.config_log import publish_config
 
     registry, rules = read(files)
-    seq = asyncio.run(publish_config(Settings(), registry, rules))
+    seq = asyncio.run(publish_config(effective(), registry, rules))
     say(f"applied as config {seq}")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.console.errors import UserError
+from streams.local.state import effective_settings
 from streams.settings import Settings
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers. [env: STEPWATCH_BOOTSTRAP_SERVERS]")]
@@ -24,8 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def effective(**flags: object) -> Settings:
-    """Settings from the environment, with the flags that were given in their place."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    """Settings of the environment and the flags; what neither gives comes from the stack on the data folder, if one runs."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return effective_settings(Settings(**given))  # type: ignore[arg-type]
 
 
 def gateway(

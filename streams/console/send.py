@@ -1,9 +1,12 @@
-"""`stepwatch send`: recorded traces through the gateway, as an exporter would send them. Bounded memory, a chosen rate."""
+"""`stepwatch send`: recorded traces through the gateway, as an exporter would send them. Bounded memory, a chosen rate.
+
+Files are read and cut into batches here, so that one huge export is no hurdle and what cannot be read is named by
+file and line; what is sent is what an exporter sends.
+"""
 
 import asyncio
-import json
+import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,30 +14,39 @@ from typing import Annotated
 
 import aiohttp
 import typer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schemas.otlp import InvalidOtlp
+from schemas.span import RawSpan
 from schemas.topic_record import split_record
 from streams.console.errors import UserError
+from streams.gateway.client import REQUEST_TIMEOUT_S, Sender, Sums
+from streams.gateway.limits import MIB
 from streams.otlp_files import exports_of
 from streams.settings import Settings
 
-RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP/HTTP: all other failures are final
-ATTEMPTS_MAX = 8
-BACKOFF_MAX_S = 10.0
-REASONS_SHOWN_MAX = 10
+BATCH_SPANS_MAX, BATCH_BYTES_MAX = 500, 2 * MIB
+BATCHES_PER_S = 20  # at a chosen rate: even, not in bursts
+SHOWN_MAX = 10
+LINE_EVERY_S = 5.0  # of progress, where there is no terminal
 
 
 @dataclass(slots=True)
-class Sums:
-    """What became of the spans that were sent."""
+class Input:
+    """How far the files are read, and what in them could not be."""
 
-    sent: int = 0
-    refused: int = 0
-    unreadable: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    files: list[Path]
+    n_spans: int = 0
+    bytes_read: int = 0
+    unreadable: list[str] = field(default_factory=list)  # sentences with file and line, the first ones
+    n_unreadable: int = 0
+
+    def complain(self, sentence: str) -> None:
+        """Note a part that is no export; the rest is sent."""
+        self.n_unreadable += 1
+        if len(self.unreadable) < SHOWN_MAX:
+            self.unreadable.append(sentence)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,109 +62,103 @@ def send_files(
 ) -> None:
     """Send recorded traces through the gateway.
 
-    Exit code 0: every span was accepted. 1: some were refused, with the reasons. 2: a file cannot be read.
+    Exit code 0: every span was accepted. 1: some were refused, with the reasons. 2: a part of the input cannot be read.
     """
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise UserError(f"{', '.join(missing)}: no such file; nothing was sent", exit_code=2)
     settings = Settings()
     url = (endpoint or f"http://{settings.gateway_host}:{settings.gateway_port}").rstrip("/") + "/v1/traces"
-    screen = Console(stderr=True)
-    try:
-        sums = asyncio.run(_send(files, url, rate, concurrency, screen))
-    except ExceptionGroup as group:  # of the requests in flight: the first failure says it all
-        raise group.exceptions[0] from None
-    screen.print(f"sent {sums.sent} spans, accepted {sums.sent - sums.refused}, refused {sums.refused}")
-    for reason, count in sums.reasons.most_common(REASONS_SHOWN_MAX):
-        screen.print(f"  {count} x {reason}", style="yellow", markup=False)
-    if sums.refused or sums.unreadable:
+    reading, sums, screen = Input(files), Sums(), Console(stderr=True, soft_wrap=True)
+    started = time.monotonic()
+    asyncio.run(_send(reading, sums, url, rate, concurrency, screen))
+    _report(reading, sums, time.monotonic() - started, screen)
+    if reading.n_unreadable:
+        raise typer.Exit(2)
+    if sums.refused:
         raise typer.Exit(1)
 
 
-async def _send(files: list[Path], url: str, rate: float, concurrency: int, screen: Console) -> Sums:
-    sums = Sums()
-    turn = asyncio.Semaphore(concurrency)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[spans]} spans"),
-        TimeElapsedColumn(),
-    )
-    progress = Progress(*columns, console=screen, disable=not screen.is_terminal)
-    started = time.monotonic()
-    timeout = aiohttp.ClientTimeout(total=60)
-    with progress:
-        async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as requests:
-            for body, task in _read(files, progress):
-                spans = _count(body, sums)
-                await turn.acquire()
-                request = requests.create_task(_post(session, url, body, spans, sums))
-                request.add_done_callback(lambda _: turn.release())
-                sums.sent += spans
-                progress.update(task, advance=len(body), spans=sums.sent)
-                if rate:
-                    await asyncio.sleep(started + sums.sent / rate - time.monotonic())
-    return sums
-
-
-def _read(files: list[Path], progress: Progress) -> Iterator[tuple[bytes, TaskID]]:
-    for file in files:
-        try:
-            size = file.stat().st_size
-            task = progress.add_task(file.name, total=None if file.suffix == ".gz" else size, spans=0)
-            for _, body in exports_of(file):
-                yield body, task
-        except OSError as error:
-            raise UserError(f"{file}: cannot be read: {error}", exit_code=2) from error
-
-
-def _count(body: bytes, sums: Sums) -> int:
-    """Spans of one export, as the gateway will count them; what cannot be read is sent all the same, to be refused there."""
+async def _send(reading: Input, sums: Sums, url: str, rate: float, concurrency: int, screen: Console) -> None:
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    batches = _batches(reading, sums, _batch_spans(rate))
+    showing = asyncio.create_task(_show(reading, sums, screen))
     try:
-        raws, refused = split_record(body)
-    except InvalidOtlp:
-        sums.unreadable += 1
-        return 0
-    return len(raws) + len(refused)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            await Sender(session, url, sums).send_all(batches, rate=rate, concurrency=concurrency)
+    finally:
+        showing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: bytes, spans: int, sums: Sums) -> None:
-    """Send one export, again and again while the gateway says that it may."""
-    kind = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "application/x-protobuf"
-    delay = 0.2
-    for attempt in range(1, ATTEMPTS_MAX + 1):
+def _batch_spans(rate: float) -> int:
+    return max(1, min(BATCH_SPANS_MAX, int(rate / BATCHES_PER_S))) if rate else BATCH_SPANS_MAX
+
+
+def _batches(reading: Input, sums: Sums, spans_max: int) -> Iterator[list[RawSpan]]:
+    """The spans of all files in their order, cut by number and size."""
+    batch: list[RawSpan] = []
+    size = 0
+    for raw in _spans(reading, sums):
+        cost = len(raw.span) + len(raw.resource) + len(raw.scope)
+        if batch and (len(batch) >= spans_max or size + cost > BATCH_BYTES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(raw)
+        size += cost
+    if batch:
+        yield batch
+
+
+def _spans(reading: Input, sums: Sums) -> Iterator[RawSpan]:
+    for file in reading.files:
         try:
-            async with session.post(url, data=body, headers={"Content-Type": kind}) as response:
-                answer = await response.read()
-                if response.status == 200:
-                    _tally(answer, kind, sums)
-                    return
-                if response.status not in RETRYABLE:
-                    sums.refused += spans
-                    sums.reasons[f"HTTP {response.status}: {_sentence(answer)}"] += spans or 1
-                    return
-                delay = max(delay, float(response.headers.get("Retry-After") or 0))
-                trouble = f"HTTP {response.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
-            trouble = str(error) or type(error).__name__
-        if attempt < ATTEMPTS_MAX:
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, BACKOFF_MAX_S)
-    raise UserError(f"the gateway at {url} does not take spans ({trouble}): is it running? `stepwatch status` tells")
+            for number, document in exports_of(file):
+                reading.bytes_read += len(document)
+                yield from _of_export(f"{file}:{number}", document, reading, sums)
+        except UserError as error:  # the rest of this file; it names the place
+            reading.complain(str(error))
 
 
-def _tally(answer: bytes, kind: str, sums: Sums) -> None:
-    if kind == "application/json":
-        partial = (json.loads(answer) if answer else {}).get("partialSuccess", {})
-        refused, message = int(partial.get("rejectedSpans", 0)), partial.get("errorMessage", "")
-    else:
-        said = ExportTraceServiceResponse.FromString(answer).partial_success
-        refused, message = said.rejected_spans, said.error_message
-    if refused:
-        sums.refused += refused
-        sums.reasons[message] += refused
-
-
-def _sentence(answer: bytes) -> str:
-    text = answer.decode("utf-8", "replace").strip()
+def _of_export(place: str, document: bytes, reading: Input, sums: Sums) -> list[RawSpan]:
     try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200]
+        spans, refused = split_record(document)
+    except InvalidOtlp as error:
+        reading.complain(f"{place}: {error}; each line must be one OTLP/JSON export")
+        return []
+    for refusal in refused:
+        sums.refuse(refusal.reason.split(":")[0], 1, f"{place}: {refusal.reason}")
+    reading.n_spans += len(spans) + len(refused)
+    return spans
+
+
+async def _show(reading: Input, sums: Sums, screen: Console) -> None:
+    """A bar on a terminal, a line now and then anywhere else. Ends by cancellation."""
+    if not screen.is_terminal:
+        while True:
+            await asyncio.sleep(LINE_EVERY_S)
+            screen.print(f"sending: {_told(reading, sums)}", highlight=False)
+    total = None if any(f.suffix == ".gz" for f in reading.files) else sum(f.stat().st_size for f in reading.files)
+    columns = (TextColumn("sending"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task("", total=total, told="")
+        while True:
+            progress.update(task, completed=reading.bytes_read, told=_told(reading, sums))
+            await asyncio.sleep(0.1)
+
+
+def _told(reading: Input, sums: Sums) -> str:
+    return f"read {reading.n_spans} spans, accepted {sums.accepted}, refused {sums.refused}"
+
+
+def _report(reading: Input, sums: Sums, took_s: float, screen: Console) -> None:
+    pace = f"{reading.n_spans / took_s:.0f} a second" if took_s > 0 else ""
+    typer.echo(f"sent {reading.n_spans} spans, accepted {sums.accepted}, refused {sums.refused} ({pace})")
+    for reason, n in sums.reasons.most_common(SHOWN_MAX):
+        screen.print(f"  {n} x {reason}, for example: {sums.examples[reason]}", style="yellow", markup=False)
+    for sentence in reading.unreadable:
+        screen.print(f"  unreadable: {sentence}", style="yellow", markup=False)
+    if reading.n_unreadable > len(reading.unreadable):
+        screen.print(f"  ... and {reading.n_unreadable - len(reading.unreadable)} more", style="yellow")

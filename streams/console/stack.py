@@ -5,8 +5,10 @@ lines are coloured; in a pipe they are plain.
 """
 
 import asyncio
+import shlex
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -151,11 +153,10 @@ async def _serve(stack: "LocalStack") -> None:
 
 
 def _say_where(stack: "LocalStack") -> None:
-    gateway = stack.parts["gateway"].address
-    Console(soft_wrap=True).print(
-        f"\nSend traces (OTLP/HTTP) to {gateway}. State and logs: {stack.data_dir}. Ctrl-C stops the stack.",
-        highlight=False,
-    )
+    say, gateway = partial(Console(soft_wrap=True).print, highlight=False), stack.parts["gateway"].address
+    say(f"\nSend traces (OTLP/HTTP) to {gateway}. State and logs: {stack.data_dir}. Ctrl-C stops the stack.")
+    if stack.data_dir != Settings().data_dir.absolute():
+        say(f"For other commands: export STEPWATCH_DATA_DIR={shlex.quote(str(stack.data_dir))}")
 
 
 def _status_rows(parts: "dict[str, PartState]") -> list[tuple[str, str, str, str, str]]:

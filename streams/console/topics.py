@@ -6,7 +6,7 @@ import typer
 from rich import print as say
 
 from streams.console.errors import UserError
-from streams.settings import Settings
+from streams.console.parts import effective
 
 topics = typer.Typer(no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def apply() -> None:
     """Make the topics that are missing; existing ones are left as they are."""
     from streams.topics import ensure_topics
 
-    made = asyncio.run(ensure_topics(Settings()))
+    made = asyncio.run(ensure_topics(effective()))
     say(f"made {', '.join(made)}" if made else "all topics are there")
 
 
@@ -30,6 +30,6 @@ def check() -> None:
     """Check the topics; exit code 1 and a sentence for each that is wrong."""
     from streams.topics import check_topics
 
-    if problems := asyncio.run(check_topics(Settings())):
+    if problems := asyncio.run(check_topics(effective())):
         raise UserError("; ".join(problems))
     say("all topics are as they must be")

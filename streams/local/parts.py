@@ -2,16 +2,16 @@
 
 Each is the same command that runs alone in production (`stepwatch gateway|scorer|alerter`), told its addresses
 through STEPWATCH_* and nothing else. "Ready" is seen from outside: a gateway that accepts connections, a worker that
-has joined its consumer group.
+has joined its consumer group, where a killed predecessor may still be listed for the length of a session.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
@@ -23,6 +23,18 @@ STOP_GRACE_S = 20.0
 GROUP_POLL_S = 0.3
 
 
+class Readiness(Protocol):
+    """When a part serves, as seen from outside."""
+
+    async def before_start(self) -> None:
+        """Called right before each start."""
+        ...
+
+    async def holds(self) -> bool:
+        """Whether it serves now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ConsolePart:
     """One `stepwatch <command>` process."""
@@ -30,10 +42,11 @@ class ConsolePart:
     command: str
     log: Path
     environment: Mapping[str, str]
-    ready: Callable[[Child], Awaitable[bool]]
+    readiness: Readiness
 
     async def start(self) -> Child:
         """Start the process; return at once."""
+        await self.readiness.before_start()
         # -P: the current folder is the user's and may hold a `streams` of its own.
         return await spawn(
             (sys.executable, "-P", "-m", "streams.console", self.command), self.log, environment=self.environment
@@ -41,7 +54,7 @@ class ConsolePart:
 
     async def wait_ready(self, child: Child) -> None:
         """Return when it serves; raise `UserError` when it ends or takes too long."""
-        await until_ready(child, lambda: self.ready(child), f"the {self.command}", READY_TIMEOUT_S)
+        await until_ready(child, self.readiness.holds, f"the {self.command}", READY_TIMEOUT_S)
 
 
 def environment_of(settings: Settings, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -63,36 +76,61 @@ def _spelled(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-async def accepts(host: str, port: int) -> bool:
-    """Whether something accepts connections at this address."""
-    try:
-        async with asyncio.timeout(3):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """Something accepts connections at this address."""
+
+    host: str
+    port: int
+
+    async def before_start(self) -> None:
+        """Nothing to note."""
+
+    async def holds(self) -> bool:
+        """Whether a connection is accepted now."""
+        try:
+            async with asyncio.timeout(3):
+                _, writer = await asyncio.open_connection(self.host, self.port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
 
 
-async def in_group(settings: Settings, group: str, members: int) -> bool:
-    """Whether the consumer group is stable with at least so many members."""
+@dataclass(slots=True)
+class JoinedGroup:
+    """The consumer group is stable, has so many members, and one of them is new since the part was started."""
+
+    settings: Settings
+    group: str
+    members: int
+    known: frozenset[str] = frozenset()
+
+    async def before_start(self) -> None:
+        """Note who is listed already: others, and the dead whose session has not ended."""
+        _, self.known = await group_members(self.settings, self.group)
+
+    async def holds(self) -> bool:
+        """Whether the new member has joined. Asked at the pace of joining, which takes seconds."""
+        await asyncio.sleep(GROUP_POLL_S)
+        state, now = await group_members(self.settings, self.group)
+        return state == "Stable" and len(now) >= self.members and bool(now - self.known)
+
+
+async def group_members(settings: Settings, group: str) -> tuple[str, frozenset[str]]:
+    """The group's state and its member ids as the broker sees them; ("", none) when it cannot be asked."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
     from streams.topics import kafka_options
 
-    await asyncio.sleep(GROUP_POLL_S)  # joining takes seconds: no need to ask at the pace of a port
     admin = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=5_000)
     try:
         await admin.start()
-        answers = await admin.describe_consumer_groups([group])
+        (answer,) = await admin.describe_consumer_groups([group])
     except (KafkaError, OSError, TimeoutError):
-        return False
+        return "", frozenset()
     finally:
         await admin.close()
-    return any(state == "Stable" and len(found) >= members for state, found in map(_group_of, answers))
-
-
-def _group_of(answer: Any) -> tuple[str, list[Any]]:
-    (_code, _name, state, _protocol_type, _protocol, found, *_) = answer.groups[0]
-    return state, found
+    (_error, _group, state, _protocol_type, _protocol, members, *_) = answer.groups[0]
+    return state, frozenset(member[0] for member in members)

@@ -23,7 +23,15 @@ from streams.local.broker import Broker
 from streams.local.clickhouse import ClickHouse
 from streams.local.jars import cache_dir, ensure_jars
 from streams.local.java import find_java
-from streams.local.parts import STOP_GRACE_S, ConsolePart, accepts, environment_of, in_group, variables
+from streams.local.parts import (
+    STOP_GRACE_S,
+    Accepts,
+    ConsolePart,
+    JoinedGroup,
+    Readiness,
+    environment_of,
+    variables,
+)
 from streams.local.ports import Choice, PortsAsked, choose_all, pick_free
 from streams.local.process import created_at
 from streams.local.state import DataDirLock, PartState, StackState, disk_sentence, read_state, write_state
@@ -197,12 +205,15 @@ class LocalStack:
 
     def _console_part(self, name: str) -> ConsolePart:
         kind = name.split("-")[0]
-        ready = {
-            "gateway": lambda _: accepts(self.settings.gateway_host, self.settings.gateway_port),
-            "scorer": lambda _: in_group(self.settings, self.settings.scorer_group, self._scorers),
-            "alerter": lambda _: in_group(self.settings, self.settings.alerter_group, 1),
-        }[kind]
-        return ConsolePart(kind, self._log(name), environment_of(self.settings, self._environment), ready)
+        environment = environment_of(self.settings, self._environment)
+        return ConsolePart(kind, self._log(name), environment, self._readiness(kind))
+
+    def _readiness(self, kind: str) -> Readiness:
+        if kind == "scorer":
+            return JoinedGroup(self.settings, self.settings.scorer_group, self._scorers)
+        if kind == "alerter":
+            return JoinedGroup(self.settings, self.settings.alerter_group, 1)
+        return Accepts(self.settings.gateway_host, self.settings.gateway_port)
 
     def _part(
         self, name: str, runner: Runner, grace_s: float, on_stopped: Callable[[int], None] = lambda exit_code: None

@@ -34,7 +34,11 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def no_addresses_from_outside() -> Iterable[None]:
     """The tests' stack must not turn into somebody's own broker because of a STEPWATCH_* variable."""
-    given = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("STEPWATCH_")}
+    given = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("STEPWATCH_") and name != "STEPWATCH_SHARED"
+    }
     yield
     os.environ.update(given)
 

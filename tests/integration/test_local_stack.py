@@ -69,8 +69,11 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 async def start_in_another_process(data_dir: Path) -> asyncio.subprocess.Process:
     owner = await asyncio.create_subprocess_exec(*RUN, str(data_dir), stdout=asyncio.subprocess.PIPE)
     assert owner.stdout is not None
+    waiting = {b"broker ready", b"clickhouse ready"}  # in whatever order the machine's load lets them come
     while line := await asyncio.wait_for(owner.stdout.readline(), 60):
-        if line.startswith(b"clickhouse ready http"):  # the last line of a complete start
+        waiting = {part for part in waiting if not line.startswith(part)}
+        if not waiting:
+            await eventually(lambda: len(processes_of(data_dir)) == 2)
             return owner
     raise AssertionError("the stack ended while starting")
 
@@ -149,7 +152,7 @@ async def test_an_interrupt_in_the_middle_of_a_start_leaves_nothing(tmp_path: Pa
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(after_s), LocalStack(tmp_path, parts=STORES):
             await asyncio.Event().wait()
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    await eventually(lambda: not alive([c for c in psutil.Process().children(recursive=True) if c.pid not in before]))
     assert not is_running(tmp_path)
 
 
