@@ -64,6 +64,13 @@ def decode(
 
     `content_hash` and `flags` are given when a stored span is read back: it was cut already.
     """
+    try:
+        return _decode(raw, tenant, received_ms, content_hash, flags)
+    except UnicodeDecodeError as error:  # the map of attributes decodes its keys only when it is walked
+        raise InvalidOtlp(f"an attribute key is not UTF-8: {error}") from error
+
+
+def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None, flags: int) -> tuple[Span, RawSpan]:
     digest = xxh3_64_intdigest(raw.span) if content_hash is None else content_hash
     raw, cut = bound(raw)
     message = _parse(raw.span)

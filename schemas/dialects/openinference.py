@@ -119,11 +119,16 @@ def _messages(view: View, prefix: str) -> str | None:
     """Flattened messages as the JSON of GenAI messages; None when there are none."""
     messages: dict[int, dict[str, Any]] = {}
     for key in view.attributes:
-        if key.startswith(prefix):
+        if isinstance(key, str) and key.startswith(prefix):  # bytes: a key that is not UTF-8
             index, _, rest = key[len(prefix) :].partition(".")
-            if index.isdigit() and int(index) < _INDEX_MAX:
+            if _is_index(index):
                 _place(messages.setdefault(int(index), {"role": "", "texts": {}, "calls": {}}), rest, view.text(key))
     return orjson.dumps([_message(m) for _, m in sorted(messages.items())]).decode() if messages else None
+
+
+def _is_index(text: str) -> bool:
+    """Whether a part of a key is an index within the bound; `isdigit` and `int` alone let "²" and 5,000 digits crash."""
+    return len(text) <= len(str(_INDEX_MAX)) and text.isdecimal() and int(text) < _INDEX_MAX
 
 
 def _place(message: dict[str, Any], path: str, value: str | None) -> None:
@@ -134,9 +139,9 @@ def _place(message: dict[str, Any], path: str, value: str | None) -> None:
             message["call_id"] = value
         case ["content"]:
             message["texts"][0] = value or ""
-        case ["contents", index, "message_content", "text"] if index.isdigit() and int(index) < _INDEX_MAX:
+        case ["contents", index, "message_content", "text"] if _is_index(index):
             message["texts"][int(index)] = value or ""
-        case ["tool_calls", index, "tool_call", *field] if index.isdigit() and int(index) < _INDEX_MAX:
+        case ["tool_calls", index, "tool_call", *field] if _is_index(index):
             message["calls"].setdefault(int(index), {})[".".join(field)] = value
 
 

@@ -9,6 +9,8 @@ import typer
 
 from streams.console.errors import UserError, complain
 
+INTERRUPTED_EXIT = 130
+
 
 def build() -> typer.Typer:
     """The whole command tree, in the order of `--help`."""
@@ -27,8 +29,10 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point of the console script. A `UserError` becomes one sentence and exit code 1 (or its own)."""
+    """Entry point of the console script. A `UserError` becomes one sentence and exit code 1 (or its own); Ctrl-C is 130."""
     try:
         build()()
     except UserError as error:
         sys.exit(complain(error))
+    except KeyboardInterrupt:  # while modules are still being imported; later the commands see to it themselves
+        sys.exit(INTERRUPTED_EXIT)

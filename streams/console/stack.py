@@ -129,9 +129,9 @@ class StatusLines:
             return  # the line that counts is "ready"
         if state == "fetching" and not self._is_due():
             return
-        self._console.print(
-            Text(f"{part:<11}"), Text(f"{state:<11}", COLOURS.get(state, "")), detail, highlight=False, soft_wrap=True
-        )
+        line = Text.assemble(f"{part:<11} ", (f"{state:<11}", COLOURS.get(state, "")), f" {detail}")
+        line.rstrip()
+        self._console.print(line, soft_wrap=True)
 
     def _is_due(self) -> bool:
         self._fetched += 1

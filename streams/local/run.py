@@ -29,8 +29,7 @@ async def serve(stack: LocalStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with stack:
-        for part in stack.parts.values():
-            say(part.name, part.state, part.address)
+        say("stack", "ready", str(stack.data_dir))
         await stack.wait()
 
 

@@ -69,11 +69,8 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 async def start_in_another_process(data_dir: Path) -> asyncio.subprocess.Process:
     owner = await asyncio.create_subprocess_exec(*RUN, str(data_dir), stdout=asyncio.subprocess.PIPE)
     assert owner.stdout is not None
-    waiting = {b"broker ready", b"clickhouse ready"}  # in whatever order the machine's load lets them come
     while line := await asyncio.wait_for(owner.stdout.readline(), 60):
-        waiting = {part for part in waiting if not line.startswith(part)}
-        if not waiting:
-            await eventually(lambda: len(processes_of(data_dir)) == 2)
+        if line.startswith(b"stack ready"):
             return owner
     raise AssertionError("the stack ended while starting")
 

@@ -177,6 +177,32 @@ def test_invalid_utf8_is_replaced_and_flagged() -> None:
     assert span.result == "ok\ufffd"
 
 
+def spoilt_key(attributes: dict[str, Any]) -> RawSpan:
+    good = raw({"k1": "v", **attributes})
+    return good._replace(span=good.span.replace(b"\x02k1", b"\x02k\xff"))
+
+
+@pytest.mark.parametrize("attributes", [TOOL, {"openinference.span.kind": "LLM"}])
+def test_an_attribute_key_that_is_not_utf8_is_nobodys_key(attributes: dict[str, Any]) -> None:
+    span, _ = decode(spoilt_key(attributes), "default", EPOCH_MS)
+    assert span.kind == read(attributes).kind
+
+
+@pytest.mark.parametrize("index", ["²", "9" * 5_000, "-1", "", "__proto__"])
+def test_an_index_that_is_none_is_left_alone(index: str) -> None:
+    keys = (
+        f"llm.input_messages.{index}.message.role",
+        f"llm.input_messages.0.message.contents.{index}.message_content.text",
+    )
+    span = read({"openinference.span.kind": "LLM", **dict.fromkeys(keys, "user")})
+    assert span.kind == "llm"
+
+
+def test_a_span_that_must_be_cut_and_has_a_key_that_is_not_utf8_is_invalid_and_never_a_crash() -> None:
+    with pytest.raises(InvalidOtlp, match="an attribute key is not UTF-8"):
+        decode(spoilt_key({"k2": "x" * 2 * VALUE_BYTES_MAX}), "default", EPOCH_MS)
+
+
 def test_a_long_value_is_cut_before_it_is_stored_and_the_hash_is_of_the_whole() -> None:
     long = raw({**TOOL, "gen_ai.tool.call.result": "x" * 10 * VALUE_BYTES_MAX})
     span, stored = decode(long, "default", EPOCH_MS)
