@@ -17,6 +17,7 @@ from rich.console import Console
 from streams.settings import Settings
 
 INTERRUPTED = 130
+PIPE_WIDTH = 140  # characters
 NOISY = ("opentelemetry", "aiokafka", "clickhouse_connect", "urllib3")
 
 
@@ -32,6 +33,9 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the stack lives; emptied at the start. Default: .stepwatch/demo")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Leave an SVG of the live page here, as it is while refund is broken.")
+    ] = None,
 ) -> None:
     """Play three customer-service workflows, break one, watch the alerts fire and resolve. About two minutes."""
     from streams.demo.evening import Wishes, demonstrate
@@ -40,8 +44,8 @@ def demo(
     _quiet()
     folder = data_dir or Settings().data_dir / "demo"
     settings = _settings()
-    wishes = Wishes(folder, seed, rate, Schedule(), keep)
-    console = Console()
+    wishes = Wishes(folder, seed, rate, Schedule(), keep, picture)
+    console = _console()
     try:
         code = asyncio.run(_interruptible(demonstrate(wishes, settings, console)))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -57,6 +61,12 @@ async def _interruptible(work: Coroutine[None, None, int]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
+
+
+def _console() -> Console:
+    """The terminal as it is; a pipe is as wide as the closing tables need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, PIPE_WIDTH))
 
 
 def _settings() -> Settings:

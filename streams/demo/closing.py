@@ -64,8 +64,12 @@ def first_bad_trace(query: Query, console: Console) -> str | None:
     """Print the SQL that finds the first bad trace, and its answer; return the trace's id."""
     columns, rows = query(FIRST_BAD_SQL, None)
     console.print(Text("\nThe first bad trace: stepwatch sql", style="bold"))
-    console.print(Syntax(FIRST_BAD_SQL, "sql", background_color="default"))
-    console.print(_table(columns, rows))
+    console.print(Syntax(FIRST_BAD_SQL, "sql", background_color="default", word_wrap=True))
+    answer = Table.grid(padding=(0, 2))  # one row, so a line for each column: nothing is cut in a narrow terminal
+    for row in rows:
+        for name, value in zip(columns, row, strict=True):
+            answer.add_row(Text(name, style="dim"), str(value))
+    console.print(answer, Text())
     return str(rows[0][0]) if rows else None
 
 
@@ -102,13 +106,6 @@ def _verdicts(said: Iterable[tuple[str, str, str]]) -> Text:
         text.append("pass ", "green").append(", ".join(passed), "dim")
     text.rstrip()
     return text
-
-
-def _table(columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> Table:
-    table = Table(*columns, header_style="bold")
-    for row in rows:
-        table.add_row(*(cut(str(value)) for value in row))
-    return table
 
 
 def cut(text: str) -> str:

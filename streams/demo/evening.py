@@ -48,6 +48,7 @@ class Wishes:
     spans_per_s: float
     schedule: Schedule
     keep: bool
+    picture: Path | None = None  # where to leave an SVG of the page
 
 
 async def demonstrate(wishes: Wishes, settings: Settings, console: Console) -> int:
@@ -101,7 +102,7 @@ async def _play(wishes: Wishes, settings: Settings, expected: frozenset[Series],
     async with KafkaWatch(settings) as kafka:
         performance.start()
         try:
-            with screen_for(console, wishes.schedule) as screen:
+            with screen_for(console, wishes.schedule, wishes.picture) as screen:
                 await _watch(performance, store, kafka, screen, expected)
                 await asyncio.to_thread(performance.stop)
                 await _settle(performance, store, kafka, screen)

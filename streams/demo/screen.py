@@ -3,11 +3,13 @@
 Both take the same snapshots; nothing but the look differs.
 """
 
+import io
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from streams.demo.expected import AlertEvent
@@ -15,6 +17,7 @@ from streams.demo.script import Schedule
 from streams.demo.view import Snapshot, alert_line, line, page
 
 LINE_EVERY_S = 5.0
+PICTURE_WIDTH = 112
 
 
 class Screen(Protocol):
@@ -79,9 +82,40 @@ class LineScreen:
             plain(self._console, line(snapshot))
 
 
-def screen_for(console: Console, schedule: Schedule) -> Screen:
-    """The screen that fits where the console writes to."""
-    return LiveScreen(console, schedule) if console.is_terminal else LineScreen(console)
+class Picture:
+    """Another screen, and at its end a picture of the page as it was last while the workflow was broken."""
+
+    def __init__(self, screen: Screen, schedule: Schedule, path: Path) -> None:
+        self._screen, self._schedule, self._path = screen, schedule, path
+        self._page: RenderableType | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._screen.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the picture, if there was anything to see."""
+        self._screen.__exit__(kind, error, trace)
+        if self._page is not None:
+            easel = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
+            easel.print(self._page)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(easel.export_svg(title="stepwatch demo"), encoding="utf-8")
+
+    def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
+        """Show it, and keep it while the workflow is broken."""
+        self._screen.show(snapshot, news)
+        if snapshot.phase == "broken":
+            self._page = page(snapshot, self._schedule)
+
+
+def screen_for(console: Console, schedule: Schedule, picture: Path | None = None) -> Screen:
+    """The screen that fits where the console writes to; with `picture` it also leaves an SVG there."""
+    screen: Screen = LiveScreen(console, schedule) if console.is_terminal else LineScreen(console)
+    return screen if picture is None else Picture(screen, schedule, picture)
 
 
 def plain(console: Console, text: str) -> None:

@@ -63,7 +63,7 @@ def page(snapshot: Snapshot, schedule: Schedule) -> RenderableType:
         _times(snapshot, schedule),
     )
     return Panel(
-        Group(head, Text(), _figures(snapshot), Text(), _steps(snapshot), Text(), _alerts(snapshot)),
+        Group(head, Text(), _figures(snapshot), Text(), _alerts(snapshot), Text(), _steps(snapshot)),
         title="[bold]stepwatch demo[/]",
         border_style=colour,
         padding=(1, 2),

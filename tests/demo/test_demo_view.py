@@ -1,6 +1,7 @@
 """What the demonstration shows: the same snapshot as a page and as a line, and its closing words."""
 
 import io
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 
@@ -65,6 +66,16 @@ def test_a_terminal_gets_the_live_page() -> None:
         screen.show(SNAPSHOT, [])
     assert isinstance(console.file, io.StringIO)
     assert "BROKEN" in console.file.getvalue()
+
+
+def test_the_picture_is_the_page_as_it_was_last_while_broken(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=110)
+    with screen_for(console, Schedule(), tmp_path / "new" / "page.svg") as screen:
+        screen.show(SNAPSHOT, [])
+        screen.show(SNAPSHOT._replace(phase="repaired"), [])
+    drawn = (tmp_path / "new" / "page.svg").read_text()
+    assert "BROKEN" in drawn
+    assert "REPAIRED" not in drawn
 
 
 def test_events_are_printed_as_published_with_long_lists_cut() -> None:
