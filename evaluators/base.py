@@ -6,17 +6,18 @@ keeps no state of its own between calls, reads no clock, and sees steps in their
 - `SpanLocal`: the verdict depends on that span and its resource alone. Judged once per span, provisional at the next
   flush.
 - `Contextual`: a fold over the ordered steps. Incremental and batch are the same code: `initial`, `update` for every
-  step in order, `finish`. Where new steps sort after those already folded the fold may go on from its state; else it
-  starts again, so a state belongs to one fold; `update` may change it in place, `finish` never does.
-- `Combining`: judges from what the others said; runs last, in the order of the list.
+  step of its kinds in order, `finish` whenever somebody asks. Where new steps sort after those already folded the fold
+  goes on from its state; else it starts again.
+- `Combining`: judges from what the others said; a fold as well, which is shown the settled results of every step.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement, Result
-from schemas.span import StepKind
+from schemas.span import STEP_KINDS, StepKind
 from schemas.trajectory import Step, Trajectory
 
 # Reasons that any evaluator may end with, beside its own closed list.
@@ -28,7 +29,32 @@ COMMON_CODES = frozenset(
     }
 )
 CALL_KINDS: frozenset[StepKind] = frozenset({"tool_call", "retrieval"})
+ALL_KINDS: frozenset[StepKind] = frozenset(STEP_KINDS)  # type: ignore[arg-type]
 SCORE_TOLERANCE = 1e-9  # a mean of thirds must still pass at 1
+
+T = TypeVar("T")
+
+
+class Context:
+    """What holds through one fold: the workflow's entry, the task truth, and what several evaluators keep together.
+
+    `shared(Seen)` is one `Seen(context)` a fold, made at the first asking: evaluators that need the same view of the
+    steps feed and read the same one. Such a value must take a step that it has seen already without a change.
+    """
+
+    __slots__ = ("_shared", "truth", "workflow")
+
+    def __init__(self, workflow: Workflow, truth: TaskTruth | None) -> None:
+        self.workflow = workflow
+        self.truth = truth
+        self._shared: dict[Any, Any] = {}
+
+    def shared(self, make: Callable[["Context"], T]) -> T:
+        """The one value of this kind in this fold."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        found: T = self._shared[make]
+        return found
 
 
 @runtime_checkable
@@ -52,27 +78,33 @@ class Contextual(Protocol):
     name: str
     version: str
     reason_codes: frozenset[str]
+    kinds: frozenset[StepKind]  # the kinds of step that `update` is shown; no other step may change what it says
 
     def applies(self, workflow: Workflow) -> bool:
         """Whether this workflow gives it anything to judge by; if not it is left out and stores nothing."""
         ...
 
-    def initial(self) -> Any:
-        """The state before the first step."""
+    def initial(self, context: Context) -> Any:
+        """The state before the first step. A state belongs to one fold; `update` changes it in place."""
         ...
 
-    def update(self, state: Any, step: Step) -> Any:
-        """The state after this step."""
+    def update(self, state: Any, step: Step) -> Judgement | None:
+        """Take the next step in; what is said of *it*, given the steps before it. Later steps never revise that."""
         ...
 
     def finish(self, state: Any, trajectory: Trajectory) -> Iterable[tuple[Step | None, Judgement]]:
-        """Judgements of steps and of the trajectory. May be called many times while the trace is open."""
+        """What only the whole can tell: of earlier steps, and of the trajectory (None).
+
+        Asked as often as somebody wants to know, while the trace is open too: it never changes what the state says. It
+        reads the state, and of the trajectory the workflow, the truth, its roots and `closed`: where these are the same
+        and no step of its kinds came, it is not asked again.
+        """
         ...
 
 
 @runtime_checkable
 class Combining(Protocol):
-    """Judges the trajectory from what the other evaluators said of it; runs last."""
+    """Judges the trajectory from what the other evaluators said of it."""
 
     name: str
     version: str
@@ -82,8 +114,22 @@ class Combining(Protocol):
         """Whether this workflow gives it anything to judge by."""
         ...
 
-    def combine(self, results: Sequence[Result], trajectory: Trajectory) -> Judgement | None:
-        """The judgement of the trajectory, from all results of the others. None: it does not apply."""
+    def initial(self, context: Context) -> Any:
+        """The state before the first step."""
+        ...
+
+    def update(self, state: Any, step: Step, said: Sequence[Result]) -> None:
+        """Take the next step in, with the settled results about it: span-local ones, and those of `Contextual.update`."""
+        ...
+
+    def combine(
+        self, state: Any, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]
+    ) -> Judgement | None:
+        """The judgement of the trajectory; None: it does not apply. Asked as often as `finish`, never changes the state.
+
+        `late` are results about steps that only the whole could tell; `whole` the results about the trajectory by
+        evaluator, those of the combining ones before it included.
+        """
         ...
 
 

@@ -1,8 +1,9 @@
 """LatencyBudget: how long a call, and a run, may take. Two evaluators under one name: per span, and per trajectory."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -45,7 +46,12 @@ class StepLatencyBudget:
         return within(tool.latency_budget_ms, span.start_ns, span.end_ns, f"tool {span.tool!r}")
 
 
-Extent = tuple[int, int]  # earliest start and latest end of the steps, ns
+@dataclass(slots=True)
+class Extent:
+    """Earliest start and latest end of the steps, ns; 0 without steps."""
+
+    start_ns: int = 0
+    end_ns: int = 0
 
 
 class TrajectoryLatencyBudget:
@@ -58,24 +64,26 @@ class TrajectoryLatencyBudget:
 
     name = "LatencyBudget"
     version = "1"
+    kinds = ALL_KINDS
     reason_codes = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
         """Only workflows with a budget."""
         return workflow.policy.latency_budget_ms is not None
 
-    def initial(self) -> Extent | None:
+    def initial(self, context: Context) -> Extent:
         """No extent yet."""
-        return None
+        return Extent()
 
-    def update(self, state: Extent | None, step: Step) -> Extent:
+    def update(self, state: Extent, step: Step) -> None:
         """The extent with this step in it."""
         start, end = step.span.start_ns, step.span.end_ns
-        return (start, end) if state is None else (min(state[0], start), max(state[1], end))
+        state.start_ns = min(state.start_ns or start, start)
+        state.end_ns = max(state.end_ns, end)
 
-    def finish(self, state: Extent | None, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
+    def finish(self, state: Extent, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
         budget, root = trajectory.workflow.policy.latency_budget_ms, trajectory.root
-        extent = (root.start_ns, root.end_ns) if root is not None else state
-        if budget is not None and extent is not None:
-            yield None, within(budget, *extent, "the run")
+        extent = root if root is not None else state
+        if budget is not None and (root is not None or state.start_ns):
+            yield None, within(budget, extent.start_ns, extent.end_ns, "the run")

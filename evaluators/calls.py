@@ -1,17 +1,24 @@
 """FunctionCallAccuracy: the calls that were executed against those that were expected."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
-from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.comparison import (
+    EVIDENCE_MAX,
+    MAYBE_CALLS,
+    Comparison,
+    ExecutedCalls,
+    evidence_of,
+    explain,
+    other_arguments,
+    unknown_code,
+)
+from evaluators.matching import Matched, match
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result
 from schemas.trajectory import Step, Trajectory
 
-EVIDENCE_MAX = 20  # calls of one sort that evidence names
 _CODES = COMMON_CODES | {
     "missing_call",
     "unexpected_call",
@@ -23,80 +30,7 @@ _CODES = COMMON_CODES | {
     "not_captured",
 }
 _PASS = Judgement("pass", 1.0, "task_truth")
-_MAYBE_CALL_KINDS = frozenset({"handoff", "human"})
-
-
-def executed_calls(steps: Iterable[Step], workflow: Workflow) -> list[Step]:
-    """The calls that did their work: failed attempts are none. A handoff is one where the registry has its tool."""
-    return [step for step in steps if _is_call(step, workflow) and step.call.executed]
-
-
-def _is_call(step: Step, workflow: Workflow) -> bool:
-    kind = step.span.kind
-    return kind in CALL_KINDS or (kind in _MAYBE_CALL_KINDS and step.span.tool in workflow.tools)
-
-
-class Comparison(NamedTuple):
-    """The executed calls of a trajectory against its truth."""
-
-    calls: list[Step]  # executed
-    decisive: list[Step]  # of them
-    expected: Expectations
-    matched: Matched
-    banned: list[Step]  # executed, although truth forbids them
-
-
-@lru_cache(maxsize=1)
-def compare(trajectory: Trajectory) -> Comparison:
-    """The comparison, kept for the one trajectory in hand: two evaluators ask for it."""
-    truth, workflow = trajectory.truth, trajectory.workflow
-    assert truth is not None
-    calls = executed_calls(trajectory.steps, workflow)
-    decisive = [step for step in calls if decides(step.call.name, workflow)]
-    expected = expectations(truth, workflow)
-    banned = [step for step in calls if truth.forbidden_calls and forbidden(step, truth.forbidden_calls)]
-    return Comparison(calls, decisive, expected, match(decisive, expected.deciding, workflow), banned)
-
-
-def explain(matched: Matched, truth: TaskTruth) -> str:
-    """One sentence from which the score can be recomputed."""
-    wrong, extra = len(matched.wrong) + len(matched.unknown), len(matched.extra)
-    said = f"{len(matched.right)} right, {wrong} with other arguments, {len(matched.out_of_order)} out of order, "
-    said += f"{len(matched.missing)} missing, {extra} unexpected"
-    names = [truth.expected_calls[index].name for index in matched.missing[:3]]
-    if names:
-        said += f"; missing {', '.join(names)}"
-    if matched.extra:
-        said += f"; unexpected {', '.join(step.call.name for step in matched.extra[:3])}"
-    return said
-
-
-def evidence_of(matched: Matched, truth: TaskTruth) -> dict[str, Any]:
-    """Span ids and expected calls by index; the arguments that were expected otherwise, by name."""
-    cut = slice(EVIDENCE_MAX)
-    evidence: dict[str, Any] = {
-        "right": len(matched.right),
-        "missing": [{"index": i, "name": truth.expected_calls[i].name} for i in matched.missing[cut]],
-        "unexpected": [_named(step) for step in matched.extra[cut]],
-        "wrong": [{**_named(step), "index": i, **_other(step, matched)} for i, step in matched.wrong[cut]],
-        "out_of_order": [{**_named(step), "index": i} for i, step in matched.out_of_order[cut]],
-        "unknown": [{**_named(step), "index": i} for i, step in matched.unknown[cut]],
-    }
-    evidence = {key: value for key, value in evidence.items() if value or key == "right"}
-    return {**evidence, "capped": True} if matched.capped else evidence
-
-
-def _named(step: Step) -> dict[str, Any]:
-    return {"span_id": step.span.span_id.hex(), "name": step.call.name}
-
-
-def _other(step: Step, matched: Matched) -> dict[str, Any]:
-    return {"arguments": sorted(matched.differs.get(step.index, ()))[:EVIDENCE_MAX]}
-
-
-def unknown_code(matched: Matched) -> str:
-    """Why calls that may be right cannot be compared."""
-    return "redacted" if any(step.call.redacted for _, step in matched.unknown) else "not_captured"
+_GOOD = Judgement("pass", 1.0, "registry")
 
 
 class FunctionCallAccuracy:
@@ -116,24 +50,27 @@ class FunctionCallAccuracy:
 
     name = "FunctionCallAccuracy"
     version = "1"
+    kinds = MAYBE_CALLS
     reason_codes = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
         """Truth belongs to the trace, not to the workflow."""
         return True
 
-    def initial(self) -> None:
-        """An assignment needs all calls at once: nothing is folded."""
+    def initial(self, context: Context) -> ExecutedCalls:
+        """No calls yet."""
+        return context.shared(ExecutedCalls)
 
-    def update(self, state: None, step: Step) -> None:
-        """Nothing is folded."""
+    def update(self, state: ExecutedCalls, step: Step) -> None:
+        """Keep the calls that did their work: an assignment needs all of them at once."""
+        state.add(step)
 
-    def finish(self, state: None, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
+    def finish(self, state: ExecutedCalls, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """With truth: each deciding call, and the trajectory."""
         truth = trajectory.truth
         if truth is None:
             return
-        compared = compare(trajectory)
+        compared = state.compare()
         yield from _of_steps(compared.matched, compared.banned, truth)
         reads = _reads(compared, trajectory.workflow)
         yield None, _of_trajectory(compared.matched, compared.banned, trajectory, truth, reads)
@@ -163,7 +100,7 @@ def _of_steps(matched: Matched, banned: Sequence[Step], truth: TaskTruth) -> Ite
 
 def _wrong_steps(matched: Matched, truth: TaskTruth) -> Iterator[tuple[Step, Judgement]]:
     for index, step in matched.wrong:
-        other = _other(step, matched)
+        other = other_arguments(step, matched)
         reason = f"expected call {index} of {step.call.name} has other values of: {', '.join(other['arguments'])}"
         yield step, scored(0.0, "task_truth", "wrong_arguments", reason, {"index": index, **other})
     for index, step in matched.out_of_order:
@@ -222,24 +159,34 @@ class FunctionCallAccuracyByRegistry:
         """Whatever the registry lists."""
         return True
 
-    def combine(self, results: Sequence[Result], trajectory: Trajectory) -> Judgement | None:
+    def initial(self, context: Context) -> dict[bytes, bool]:
+        """No calls yet: whether each call, by span id, was good."""
+        return {}
+
+    def update(self, state: dict[bytes, bool], step: Step, said: Sequence[Result]) -> None:
+        """Keep whether a call that both can judge was good."""
+        if step.span.kind not in CALL_KINDS:
+            return
+        verdicts = {(r.evaluator, r.basis): r.verdict for r in said}
+        fits = verdicts.get(("ParameterValidation", "registry"))
+        if fits in ("pass", "fail"):
+            state[step.span.span_id] = fits == "pass" and verdicts.get(("ToolCallSuccess", "trace")) != "fail"
+
+    def combine(
+        self,
+        state: dict[bytes, bool],
+        trajectory: Trajectory,
+        late: Sequence[Result],
+        whole: Mapping[str, Result],
+    ) -> Judgement | None:
         """One judgement of the trajectory, from what was said of its calls; None where truth decided."""
         if trajectory.truth is not None:
             return None
-        parts: dict[bytes, bool] = {}
-        for name, basis in (("ParameterValidation", "registry"), ("ToolCallSuccess", "trace")):
-            for r in results:
-                if r.evaluator == name and r.basis == basis and r.verdict in ("pass", "fail") and r.span_id:
-                    good = r.verdict == "pass"
-                    if name == "ParameterValidation":
-                        parts[r.span_id] = good
-                    elif r.span_id in parts:
-                        parts[r.span_id] &= good
-        if not parts:
+        if not state:
             return unscored("registry", "no_truth", "no task truth, and no call that the registry can judge")
-        good_calls, score = sum(parts.values()), sum(parts.values()) / len(parts)
-        if good_calls == len(parts):
-            return Judgement("pass", 1.0, "registry")
-        bad = [span_id.hex() for span_id, good in parts.items() if not good][:EVIDENCE_MAX]
-        reason = f"{good_calls} of {len(parts)} calls had a known tool, fitting arguments, and worked"
-        return scored(score, "registry", "bad_call", reason, {"span_ids": bad})
+        good_calls = sum(state.values())
+        if good_calls == len(state):
+            return _GOOD
+        bad = [span_id.hex() for span_id, good in state.items() if not good][:EVIDENCE_MAX]
+        reason = f"{good_calls} of {len(state)} calls had a known tool, fitting arguments, and worked"
+        return scored(good_calls / len(state), "registry", "bad_call", reason, {"span_ids": bad})

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -13,11 +13,16 @@ _PASS = Judgement("pass", 1.0, "registry")
 
 
 @dataclass(slots=True)
-class Repeats:
-    """How often each call succeeded, and which step was the first to reach each count."""
+class Counts:
+    """How many steps there were, how often each call succeeded, and which step was the first to cross each cap."""
 
+    max_steps: int | None
+    max_repeats: int | None
+    steps: int = 0
+    over_steps: Step | None = None
     times: Counter[bytes] = field(default_factory=Counter)
-    first_at: list[int] = field(default_factory=list)  # [k]: index of the step with the first (k+1)th success of a call
+    most: int = 0
+    over_repeats: Step | None = None
 
 
 class IterationCap:
@@ -32,42 +37,44 @@ class IterationCap:
 
     name = "IterationCap"
     version = "1"
+    kinds = ALL_KINDS
     reason_codes = COMMON_CODES | {"too_many_steps", "too_many_repeats"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Only workflows with a cap; the built-in policy has two."""
         return workflow.policy.max_steps is not None or workflow.policy.max_repeats is not None
 
-    def initial(self) -> Repeats:
-        """No calls yet."""
-        return Repeats()
+    def initial(self, context: Context) -> Counts:
+        """Nothing counted yet."""
+        return Counts(context.workflow.policy.max_steps, context.workflow.policy.max_repeats)
 
-    def update(self, state: Repeats, step: Step) -> Repeats:
-        """Count a successful call."""
-        if step.span.kind in CALL_KINDS:
-            call = step.call
-            key = call.key
-            if key is not None and call.executed:
-                times = state.times
-                times[key] += 1
-                if times[key] > len(state.first_at):
-                    state.first_at.append(step.index)
-        return state
+    def update(self, state: Counts, step: Step) -> None:
+        """Count a step, and a successful call."""
+        state.steps += 1
+        if state.max_steps is not None and state.steps == state.max_steps + 1:
+            state.over_steps = step
+        if step.span.kind not in CALL_KINDS or state.max_repeats is None:
+            return
+        call = step.call
+        if call.executed and (key := call.key) is not None:
+            state.times[key] += 1
+            state.most = max(state.most, state.times[key])
+            if state.over_repeats is None and state.most > state.max_repeats:
+                state.over_repeats = step
 
-    def finish(self, state: Repeats, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
+    def finish(self, state: Counts, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory: the cap that was crossed first, if any."""
-        yield None, min(_crossed(state, trajectory), key=lambda found: found[0], default=(0, _PASS))[1]
+        yield None, min(_crossed(state), key=lambda found: found[0], default=(0, _PASS))[1]
 
 
-def _crossed(state: Repeats, trajectory: Trajectory) -> Iterable[tuple[int, Judgement]]:
-    policy, steps = trajectory.workflow.policy, trajectory.steps
-    if policy.max_steps is not None and len(steps) > policy.max_steps:
-        at = policy.max_steps
-        yield at, _over("too_many_steps", "steps", policy.max_steps, len(steps), steps[at])
-    if policy.max_repeats is not None and len(state.first_at) > policy.max_repeats:
-        at = state.first_at[policy.max_repeats]
-        what = f"identical successful calls of {steps[at].span.tool!r}"
-        yield at, _over("too_many_repeats", what, policy.max_repeats, len(state.first_at), steps[at])
+def _crossed(state: Counts) -> Iterable[tuple[int, Judgement]]:
+    if (at := state.over_steps) is not None:
+        assert state.max_steps is not None
+        yield at.index, _over("too_many_steps", "steps", state.max_steps, state.steps, at)
+    if (at := state.over_repeats) is not None:
+        assert state.max_repeats is not None
+        what = f"identical successful calls of {at.span.tool!r}"
+        yield at.index, _over("too_many_repeats", what, state.max_repeats, state.most, at)
 
 
 def _over(code: str, what: str, cap: int, count: int, step: Step) -> Judgement:

@@ -1,10 +1,10 @@
 """TaskCompletion: did the run do what the task asked, no less and no more?"""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
-from evaluators.calls import compare, evidence_of, explain, unknown_code
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.comparison import ExecutedCalls, evidence_of, explain, unknown_code
 from evaluators.matching import Matched
 from evaluators.speech import assistant_texts, unsaid
 from schemas.expectation import TaskTruth
@@ -16,6 +16,34 @@ from schemas.trajectory import Step, Trajectory
 
 _SPEAKING = frozenset({"llm", "planner", "verifier", "human"})
 _TRUTH: Basis = "task_truth"
+
+
+@dataclass(slots=True)
+class Course:
+    """What was done and said so far."""
+
+    calls: ExecutedCalls
+    said: list[Span] = field(default_factory=list)  # spans that hold what was said
+    last_model: Span | None = None  # the last call of a model
+    last_call: Step | None = None  # the last call of a tool, whether it worked or not
+    spoke_since: bool = False  # something was said, or may have been, after the last call
+    last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
+
+    def add(self, step: Step) -> None:
+        """Take the next step in."""
+        span = step.span
+        kind = span.kind
+        self.calls.add(step)
+        if span.output_messages is not None:
+            self.said.append(span)
+        if kind in ("llm", "planner"):
+            self.last_model = span
+        if kind in CALL_KINDS:
+            self.last_call, self.spoke_since = step, False
+        elif kind in _SPEAKING:
+            self.spoke_since = True
+        if kind not in ("llm", "agent"):
+            self.last_act = step
 
 
 class TaskCompletion:
@@ -35,6 +63,7 @@ class TaskCompletion:
 
     name = "TaskCompletion"
     version = "1"
+    kinds = ALL_KINDS
     reason_codes = COMMON_CODES | {
         "missing_write",
         "unexpected_write",
@@ -55,20 +84,22 @@ class TaskCompletion:
         """Truth belongs to the trace, not to the workflow."""
         return True
 
-    def initial(self) -> None:
-        """An assignment needs all calls at once, and the end of the run: nothing is folded."""
+    def initial(self, context: Context) -> Course:
+        """Nothing done, nothing said."""
+        return Course(context.shared(ExecutedCalls))
 
-    def update(self, state: None, step: Step) -> None:
-        """Nothing is folded."""
+    def update(self, state: Course, step: Step) -> None:
+        """Keep what was done and said: the end of the run decides."""
+        state.add(step)
 
-    def finish(self, state: None, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
+    def finish(self, state: Course, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
-        steps, truth = trajectory.steps, trajectory.truth
-        yield None, _without_truth(steps, trajectory) if truth is None else _with_truth(steps, trajectory, truth)
+        truth = trajectory.truth
+        yield None, _without_truth(state, trajectory) if truth is None else _with_truth(state, trajectory, truth)
 
 
-def _with_truth(steps: Sequence[Step], trajectory: Trajectory, truth: TaskTruth) -> Judgement:
-    compared = compare(trajectory)
+def _with_truth(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
+    compared = state.calls.compare()
     matched = compared.matched
     if not trajectory.workflow.declares_writes:
         matched = replace(matched, extra=[])  # nobody can tell an extra write from a read
@@ -83,10 +114,10 @@ def _with_truth(steps: Sequence[Step], trajectory: Trajectory, truth: TaskTruth)
         return unscored(_TRUTH, "still_open", f"the run goes on; so far {explain(matched, truth)}", evidence)
     if code:
         return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
-    cut = _cut_off(steps, trajectory.root)
+    cut = _cut_off(state, trajectory.root)
     if cut:
         return scored(0.0, _TRUTH, "cut_off", f"the writes are right, but the run did not finish: {cut}", evidence)
-    return _outputs(steps, trajectory, truth)
+    return _outputs(state, trajectory, truth)
 
 
 def _write_fault(matched: Matched) -> str:
@@ -102,13 +133,12 @@ def _write_fault(matched: Matched) -> str:
 _DONE = Judgement("pass", 1.0, "task_truth")
 
 
-def _outputs(steps: Sequence[Step], trajectory: Trajectory, truth: TaskTruth) -> Judgement:
+def _outputs(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
     """Writes are right and the run finished: the share of required outputs that were said."""
     required = truth.required_outputs
     if not required:
         return _DONE
-    spans = [step.span for step in steps if step.span.output_messages is not None]
-    spans += [root for root in trajectory.roots if root.output_messages is not None]
+    spans = state.said + [root for root in trajectory.roots if root.output_messages is not None]
     if not spans:
         return unscored(_TRUTH, "not_captured", "outputs are required, but nothing that was said was captured")
     left = unsaid(required, assistant_texts(spans))
@@ -120,31 +150,31 @@ def _outputs(steps: Sequence[Step], trajectory: Trajectory, truth: TaskTruth) ->
     return scored(said / len(required), _TRUTH, "output_not_said", reason, {"unsaid": indexes})
 
 
-def _without_truth(steps: Sequence[Step], trajectory: Trajectory) -> Judgement:
+def _without_truth(state: Course, trajectory: Trajectory) -> Judgement:
     if not trajectory.closed:
         return unscored("trace", "still_open", "the run goes on, and there is no task truth")
-    cut = _cut_off(steps, trajectory.root)
+    cut = _cut_off(state, trajectory.root)
     if cut:
         return scored(0.0, "trace", "cut_off", f"the run did not finish: {cut}")
-    last = next((step for step in reversed(steps) if step.span.kind in CALL_KINDS), None)
+    last = state.last_call
     if last is not None and last.call.failed:
         assert last.call.failure is not None
         reason = f"the last call, {last.label}, failed and was not recovered ({last.call.failure.rule})"
         evidence = {"span_id": last.span.span_id.hex()}
-        if any(step.span.kind in _SPEAKING for step in steps[last.index + 1 :]):
+        if state.spoke_since:
             return unscored("trace", "unrecovered_failure", f"{reason}; what was said after it may be right", evidence)
         return scored(0.0, "trace", "unrecovered_failure", f"{reason}, and nothing was said after it", evidence)
-    acted = next((step for step in reversed(steps) if step.span.kind not in ("llm", "agent")), None)
+    acted = state.last_act
     if acted is not None and acted.span.kind == "human":
         return unscored("trace", "handed_to_human", f"the run was handed to a person at {acted.label}")
     return unscored("trace", "no_truth", "no task truth; nothing visibly broke, which proves nothing")
 
 
-def _cut_off(steps: Sequence[Step], root: Span | None) -> str:
+def _cut_off(state: Course, root: Span | None) -> str:
     """Why the run did not end by itself; "" when it did, as far as the trace tells."""
     if root is not None and root.status == ERROR:
         return f"the root ended with ERROR {root.status_message[:100]}".rstrip()
-    last = next((step.span for step in reversed(steps) if step.span.kind in ("llm", "planner")), None)
+    last = state.last_model
     if last is None:
         return ""
     if last.status == ERROR:

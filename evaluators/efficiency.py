@@ -1,9 +1,11 @@
 """StepEfficiency: which steps of a run were useful."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+import orjson
+
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -17,13 +19,72 @@ _REASONS = {
     "redundant": "the same call with the same arguments succeeded before, with no write between",
     "backtracked": "goes back to where the run had been, and learns nothing that was not known",
 }
+_USELESS = {code: scored(0.0, "trace", code, reason) for code, reason in _REASONS.items()}
 
 
-@dataclass(slots=True)
 class Way:
-    """The counted steps of a run, in order."""
+    """The counted steps of a run in order, and which of them were not useful, as far as the run has come."""
 
-    steps: list[Step] = field(default_factory=list)
+    def __init__(self, context: Context) -> None:
+        self._workflow = context.workflow
+        self.steps: list[Step] = []
+        self.redundant: set[int] = set()
+        self.backtracked: set[int] = set()
+        self._failed: dict[str, list[int]] = {}  # by tool or agent: failures that no success has followed
+        self._fresh: set[bytes] = set()  # calls that succeeded since the last write
+        self._last: deque[Step] = deque(maxlen=4)  # executed calls
+        self._written: dict[tuple[str, bytes], list[bytes]] = {}  # by tool and entity: the calls that wrote it
+
+    def add(self, step: Step) -> None:
+        """Take the next counted step in."""
+        self.steps.append(step)
+        call = step.call
+        who = _who(step)
+        if call.failed:
+            self._failed.setdefault(who, []).append(step.index)
+        elif call.executed:
+            self._failed.pop(who, None)
+        if step.span.kind in CALL_KINDS:
+            self._repeat(step)
+            if call.executed:
+                self._last.append(step)
+                self.backtracked.update(_alternating(self._last, self._workflow))
+                self._undo(step)
+
+    def flags(self) -> dict[int, str]:
+        """The code of each step that was not useful, by index."""
+        return {
+            **dict.fromkeys(self.backtracked, "backtracked"),
+            **dict.fromkeys(self.redundant, "redundant"),
+            **dict.fromkeys((index for failed in self._failed.values() for index in failed), "wasted"),
+        }
+
+    def _repeat(self, step: Step) -> None:
+        """A call that succeeded before, with nothing written since, is redundant."""
+        call = step.call
+        known = call.key is not None and not call.redacted
+        repeated = known and call.key in self._fresh
+        if repeated:
+            self.redundant.add(step.index)
+        if call.executed:
+            if not repeated and _may_write(step, self._workflow):
+                self._fresh.clear()
+            if known:
+                assert call.key is not None
+                self._fresh.add(call.key)
+
+    def _undo(self, step: Step) -> None:
+        """A write that puts an entity back to where an earlier write of the tool had put it, with another between."""
+        tool, call = self._workflow.tools.get(step.span.tool), step.call
+        if tool is None or not tool.writes or not tool.entity or call.key is None:
+            return
+        if not isinstance(call.arguments, dict):
+            return
+        entity = orjson.dumps([call.arguments.get(path.removeprefix("$.")) for path in tool.entity.values()])
+        states = self._written.setdefault((tool.name, entity), [])
+        if call.key in states and states[-1] != call.key:
+            self.backtracked.add(step.index)
+        states.append(call.key)
 
 
 class StepEfficiency:
@@ -44,6 +105,7 @@ class StepEfficiency:
 
     name = "StepEfficiency"
     version = "1"
+    kinds = _COUNTED
     pass_at = PASS_AT
     reason_codes = COMMON_CODES | {"wasted", "redundant", "backtracked", "no_steps"}
 
@@ -51,27 +113,24 @@ class StepEfficiency:
         """Every run has steps."""
         return True
 
-    def initial(self) -> Way:
+    def initial(self, context: Context) -> Way:
         """No steps yet."""
-        return Way()
+        return Way(context)
 
-    def update(self, state: Way, step: Step) -> Way:
+    def update(self, state: Way, step: Step) -> None:
         """Keep the steps that count."""
-        kind = step.span.kind
-        if kind in _COUNTED and (kind != "agent" or step.span.parent_id):
-            state.steps.append(step)
-        return state
+        if step.span.kind != "agent" or step.span.parent_id:
+            state.add(step)
 
     def finish(self, state: Way, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """Each counted step, and the trajectory."""
         if not state.steps:
             yield None, unscored("trace", "no_steps", "no tool or agent step was taken")
             return
-        flags = {**_backtracked(state.steps, trajectory.workflow), **_redundant(state.steps, trajectory.workflow)}
-        flags.update(dict.fromkeys(_wasted(state.steps), "wasted"))
+        flags = state.flags()
         for step in state.steps:
             code = flags.get(step.index)
-            yield step, _USEFUL if code is None else scored(0.0, "trace", code, _REASONS[code])
+            yield step, _USEFUL if code is None else _USELESS[code]
         yield None, _of_trajectory(state.steps, flags)
 
 
@@ -91,78 +150,24 @@ def _who(step: Step) -> str:
     return step.label if step.span.kind == "agent" else step.span.tool or step.span.name
 
 
-def _wasted(steps: list[Step]) -> Iterable[int]:
-    """Failed steps after which no step of the same tool or agent succeeded."""
-    succeeded: set[str] = set()
-    for step in reversed(steps):
-        call = step.call
-        if call.executed:
-            succeeded.add(_who(step))
-        elif call.failed and _who(step) not in succeeded:
-            yield step.index
-
-
-def _redundant(steps: list[Step], workflow: Workflow) -> dict[int, str]:
-    """Calls that succeeded before, with nothing written since."""
-    flags: dict[int, str] = {}
-    fresh: set[bytes] = set()  # calls that succeeded since the last write
-    for step in steps:
-        call = step.call
-        if step.span.kind not in CALL_KINDS or call.key is None or call.redacted:
-            if step.span.kind in CALL_KINDS and call.executed and _may_write(step, workflow):
-                fresh.clear()
-            continue
-        if call.key in fresh:
-            flags[step.index] = "redundant"
-        if call.executed:
-            if call.key not in fresh and _may_write(step, workflow):
-                fresh.clear()
-            fresh.add(call.key)
-    return flags
-
-
 def _may_write(step: Step, workflow: Workflow) -> bool:
     tool = workflow.tools.get(step.span.tool)
     return tool.writes if tool is not None else step.span.kind == "tool_call"
 
 
-def _backtracked(steps: list[Step], workflow: Workflow) -> dict[int, str]:
-    calls = [step for step in steps if step.span.kind in CALL_KINDS and step.call.executed]
-    found = {*_alternating(calls, workflow), *_undone(calls, workflow)}
-    return dict.fromkeys(found, "backtracked")
-
-
-def _alternating(calls: list[Step], workflow: Workflow) -> Iterable[int]:
+def _alternating(calls: Sequence[Step], workflow: Workflow) -> Iterable[int]:
     """Third and fourth of A, B, A, B where the return brings nothing new. Declared writes always change something."""
-    for first, second, third, fourth in zip(calls, calls[1:], calls[2:], calls[3:], strict=False):
-        a, b = first.call.name, second.call.name
-        if a == b or third.call.name != a or fourth.call.name != b:
-            continue
-        for before, again in ((first, third), (second, fourth)):
-            tool = workflow.tools.get(again.call.name)
-            if not (tool is not None and tool.writes) and _nothing_new(before, again):
-                yield again.index
+    if len(calls) < 4:
+        return
+    first, second, third, fourth = calls
+    a, b = first.call.name, second.call.name
+    if a == b or third.call.name != a or fourth.call.name != b:
+        return
+    for before, again in ((first, third), (second, fourth)):
+        tool = workflow.tools.get(again.call.name)
+        if not (tool is not None and tool.writes) and _nothing_new(before, again):
+            yield again.index
 
 
 def _nothing_new(before: Step, again: Step) -> bool:
     return again.call.key is not None and again.call.result == before.call.result
-
-
-def _undone(calls: list[Step], workflow: Workflow) -> Iterable[int]:
-    """Writes that put an entity back to where an earlier write of the same tool had put it, with another between."""
-    history: dict[tuple[str, str], list[bytes]] = {}
-    for step in calls:
-        tool, call = workflow.tools.get(step.span.tool), step.call
-        if (
-            tool is None
-            or not tool.writes
-            or not tool.entity
-            or call.key is None
-            or not isinstance(call.arguments, dict)
-        ):
-            continue
-        entity = repr([call.arguments.get(path.removeprefix("$.")) for path in tool.entity.values()])
-        states = history.setdefault((tool.name, entity), [])
-        if call.key in states and states[-1] != call.key:
-            yield step.index
-        states.append(call.key)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluators.base import COMMON_CODES, scored, unscored
+from evaluators.base import COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement, Result
-from schemas.trajectory import Trajectory
+from schemas.trajectory import Step, Trajectory
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {
     "TaskCompletion": 0.4,
@@ -18,6 +18,24 @@ PASS_AT = 0.7
 HARD_CAP = 0.25  # what a run with a hard failure scores at most, whatever its other parts
 _HARD = {"IterationCap": frozenset({"too_many_steps", "too_many_repeats"})}
 _HARD_ANYWHERE = frozenset({"forbidden_call", "other_customer"})
+
+
+class Scores:
+    """What the weighted evaluators said of the steps so far: sum and number of their scores; the first hard failure."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.weights = weights
+        self.steps: dict[str, tuple[float, int]] = {}
+        self.hard: Result | None = None
+
+    def add(self, result: Result) -> None:
+        """Take in a result about a step."""
+        name, score = result.evaluator, result.score
+        if score is not None and name in self.weights:
+            total, count = self.steps.get(name, (0.0, 0))
+            self.steps[name] = total + score, count + 1
+        if self.hard is None and result.verdict == "fail" and _is_hard(result):
+            self.hard = result
 
 
 class TrajectoryScore:
@@ -40,19 +58,30 @@ class TrajectoryScore:
         """Every run is worth a number."""
         return True
 
-    def combine(self, results: Sequence[Result], trajectory: Trajectory) -> Judgement | None:
+    def initial(self, context: Context) -> Scores:
+        """No scores yet."""
+        return Scores(context.workflow.trajectory_weights or DEFAULT_WEIGHTS)
+
+    def update(self, state: Scores, step: Step, said: Sequence[Result]) -> None:
+        """Keep the scores of a step."""
+        for result in said:
+            state.add(result)
+
+    def combine(
+        self, state: Scores, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]
+    ) -> Judgement | None:
         """One judgement of the trajectory."""
-        weights = trajectory.workflow.trajectory_weights or DEFAULT_WEIGHTS
-        parts = _parts(results, weights)
+        weights = state.weights
+        parts = _parts(state, late, whole)
         total = sum(weights[name] for name in parts)
         if not total:
             return unscored("trace", "nothing_scored", "none of the weighted evaluators could score this run")
         score = min(1.0, sum(weights[name] * part for name, part in parts.items()) / total)
-        hard = next((r for r in results if _is_hard(r)), None)
+        hard = state.hard or next((r for r in (*late, *whole.values()) if r.verdict == "fail" and _is_hard(r)), None)
         evidence = {"parts": {name: {"score": round(p, 6), "weight": weights[name]} for name, p in parts.items()}}
         said = " + ".join(f"{weights[name]:g} x {name} {part:.3g}" for name, part in parts.items())
         reason = f"({said}) / {total:g} = {score:.3g}"
-        basis: Basis = "task_truth" if any(r.basis == "task_truth" for r in results) else "trace"
+        basis: Basis = "task_truth" if trajectory.truth is not None else "trace"
         if hard is not None:
             reason = f"{reason}; at most {HARD_CAP} after {hard.evaluator} {hard.reason_code}"
             return scored(min(score, HARD_CAP), basis, "hard_failure", reason, evidence, pass_at=PASS_AT)
@@ -60,23 +89,23 @@ class TrajectoryScore:
 
 
 def _is_hard(result: Result) -> bool:
-    if result.verdict != "fail":
-        return False
-    return result.reason_code in _HARD.get(result.evaluator, ()) or result.reason_code in _HARD_ANYWHERE
+    """Whether a failed result caps the run."""
+    return result.reason_code in _HARD_ANYWHERE or result.reason_code in _HARD.get(result.evaluator, ())
 
 
-def _parts(results: Sequence[Result], weights: Mapping[str, float]) -> dict[str, float]:
+def _parts(state: Scores, late: Sequence[Result], whole: Mapping[str, Result]) -> dict[str, float]:
     """The score of each weighted evaluator that has one, in the order of the weights."""
-    whole: dict[str, float] = {}
-    steps: dict[str, list[float]] = {}
-    for r in results:
-        if r.score is None or r.evaluator not in weights:
+    parts: dict[str, float] = {}
+    for name in state.weights:
+        told = whole.get(name)
+        if told is not None and told.verdict != "error":
+            if told.score is not None:
+                parts[name] = told.score
             continue
-        if r.span_id:
-            steps.setdefault(r.evaluator, []).append(r.score)
-        else:
-            whole[r.evaluator] = r.score
-    told = {r.evaluator for r in results if not r.span_id and r.verdict == "unscored"}
-    means = {name: sum(scores) / len(scores) for name, scores in steps.items() if name not in told}
-    found = {**means, **whole}
-    return {name: found[name] for name in weights if name in found}
+        total, count = state.steps.get(name, (0.0, 0))
+        for r in late:
+            if r.evaluator == name and r.score is not None:
+                total, count = total + r.score, count + 1
+        if count:
+            parts[name] = total / count
+    return parts

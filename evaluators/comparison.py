@@ -1,0 +1,107 @@
+"""The executed calls of a run against those that its task truth expects: kept once a fold, read by several evaluators."""
+
+from typing import Any, NamedTuple
+
+from evaluators.base import CALL_KINDS, Context
+from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
+from schemas.expectation import TaskTruth
+from schemas.registry import Workflow
+from schemas.span import StepKind
+from schemas.trajectory import Step
+
+EVIDENCE_MAX = 20  # calls of one sort that evidence names
+_MAYBE_CALL_KINDS: frozenset[StepKind] = frozenset({"handoff", "human"})
+MAYBE_CALLS = CALL_KINDS | _MAYBE_CALL_KINDS  # kinds of step that may be a call
+
+
+def is_call(step: Step, workflow: Workflow) -> bool:
+    """Whether a step is a call of a tool. A handoff, or asking a person, is one where the registry has its tool."""
+    span = step.span
+    return span.kind in CALL_KINDS or (span.kind in _MAYBE_CALL_KINDS and span.tool in workflow.tools)
+
+
+class Comparison(NamedTuple):
+    """The executed calls of a trajectory against its truth."""
+
+    calls: list[Step]  # executed: failed attempts are none
+    decisive: list[Step]  # of them
+    expected: Expectations
+    matched: Matched
+    banned: list[Step]  # executed, although truth forbids them
+
+
+class ExecutedCalls:
+    """The executed calls so far, and their comparison with the truth. Shared in a fold: `add` takes a step once."""
+
+    def __init__(self, context: Context) -> None:
+        self._workflow, self._truth = context.workflow, context.truth
+        self._seen = -1
+        self._compared: Comparison | None = None
+        self.calls: list[Step] = []
+        self.decisive: list[Step] = []
+        self.banned: list[Step] = []
+
+    def add(self, step: Step) -> None:
+        """Take a step in, if it is a call that did its work."""
+        if step.index <= self._seen:
+            return
+        self._seen = step.index
+        if not (is_call(step, self._workflow) and step.call.executed):
+            return
+        self._compared = None
+        self.calls.append(step)
+        if decides(step.call.name, self._workflow):
+            self.decisive.append(step)
+        if self._truth is not None and self._truth.forbidden_calls and forbidden(step, self._truth.forbidden_calls):
+            self.banned.append(step)
+
+    def compare(self) -> Comparison:
+        """The comparison as of now; only where there is a truth."""
+        if self._compared is None:
+            assert self._truth is not None
+            expected = expectations(self._truth, self._workflow)
+            matched = match(self.decisive, expected.deciding, self._workflow)
+            self._compared = Comparison(self.calls, self.decisive, expected, matched, self.banned)
+        return self._compared
+
+
+def explain(matched: Matched, truth: TaskTruth) -> str:
+    """One sentence from which the score can be recomputed."""
+    wrong, extra = len(matched.wrong) + len(matched.unknown), len(matched.extra)
+    said = f"{len(matched.right)} right, {wrong} with other arguments, {len(matched.out_of_order)} out of order, "
+    said += f"{len(matched.missing)} missing, {extra} unexpected"
+    names = [truth.expected_calls[index].name for index in matched.missing[:3]]
+    if names:
+        said += f"; missing {', '.join(names)}"
+    if matched.extra:
+        said += f"; unexpected {', '.join(step.call.name for step in matched.extra[:3])}"
+    return said
+
+
+def evidence_of(matched: Matched, truth: TaskTruth) -> dict[str, Any]:
+    """Span ids and expected calls by index; the arguments that were expected otherwise, by name."""
+    cut = slice(EVIDENCE_MAX)
+    evidence: dict[str, Any] = {
+        "right": len(matched.right),
+        "missing": [{"index": i, "name": truth.expected_calls[i].name} for i in matched.missing[cut]],
+        "unexpected": [_named(step) for step in matched.extra[cut]],
+        "wrong": [{**_named(step), "index": i, **other_arguments(step, matched)} for i, step in matched.wrong[cut]],
+        "out_of_order": [{**_named(step), "index": i} for i, step in matched.out_of_order[cut]],
+        "unknown": [{**_named(step), "index": i} for i, step in matched.unknown[cut]],
+    }
+    evidence = {key: value for key, value in evidence.items() if value or key == "right"}
+    return {**evidence, "capped": True} if matched.capped else evidence
+
+
+def _named(step: Step) -> dict[str, Any]:
+    return {"span_id": step.span.span_id.hex(), "name": step.call.name}
+
+
+def other_arguments(step: Step, matched: Matched) -> dict[str, Any]:
+    """The arguments in which a call differs from the expected one, by name."""
+    return {"arguments": sorted(matched.differs.get(step.index, ()))[:EVIDENCE_MAX]}
+
+
+def unknown_code(matched: Matched) -> str:
+    """Why calls that may be right cannot be compared."""
+    return "redacted" if any(step.call.redacted for _, step in matched.unknown) else "not_captured"

@@ -1,0 +1,179 @@
+"""The results of one trajectory, folding on: extend it with steps in their order, ask as often as you like.
+
+The law: what it answers is a function of the steps, the trajectory's frame and the evaluators alone. How the steps came
+(one by one, all at once) and how often somebody asked changes nothing; so batch is one `extend` and one `results`.
+
+It contains what an evaluator throws: that becomes one result with verdict `error`, and the others go on. A trace that
+was closed without a root is `unscored/no_root` as a whole.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+
+from evaluators.base import Context, Evaluator, unscored
+from evaluators.local import Known, local_results
+from evaluators.plan import Plan, plan
+from evaluators.rows import about_step, about_whole, fault
+from schemas.expectation import TaskTruth
+from schemas.registry import Workflow
+from schemas.result import Result
+from schemas.span import Span
+from schemas.trajectory import OVER_CAP, CloseReason, Step, Trajectory
+
+_NO_ROOT = unscored("trace", "no_root", "the trace was closed without a root")
+
+
+class _Broken(Exception):
+    """An evaluator threw. Never leaves this module."""
+
+    def __init__(self, evaluator: Evaluator, error: Exception) -> None:
+        self.evaluator = evaluator
+        self.judgement = fault(error)
+
+
+class Evaluation:
+    """The fold of all evaluators over the steps of one trajectory."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        truth: TaskTruth | None,
+        evaluators: tuple[Evaluator, ...],
+        known: Known | None = None,
+    ) -> None:
+        """`known` holds span-local results by span id, from `judge_span`; without it they are computed here."""
+        self._workflow, self._truth, self._known = workflow, truth, known
+        self._evaluators = evaluators
+        self._broken: list[_Broken] = []
+        self._steps: list[Step] = []
+        self._start(plan(workflow, evaluators))
+
+    def _start(self, chosen: Plan) -> None:
+        """Everything as it is before the first step."""
+        context = Context(self._workflow, self._truth)
+        self._plan = chosen
+        self._states = [evaluator.initial(context) for evaluator, _ in chosen.contextual]
+        self._combined = [(evaluator, evaluator.initial(context), pass_at) for evaluator, pass_at in chosen.combining]
+        self._settled: list[list[Result]] = []  # by step: what later steps never revise
+        self._late: list[list[tuple[int, Result]]] = [[] for _ in chosen.contextual]
+        self._whole: list[list[Result]] = [[] for _ in chosen.contextual]
+        self._every = self._touched = (1 << len(chosen.contextual)) - 1  # a bit each: may have something new to say
+        self._frame: tuple[CloseReason, tuple[Span, ...]] | None = None
+        self._steps_end_ns = self._end_ns = 0
+
+    def __len__(self) -> int:
+        """How many steps were folded."""
+        return len(self._steps)
+
+    def extend(self, steps: Iterable[Step]) -> None:
+        """Fold the steps that follow those already folded, in their order."""
+        new = list(steps)
+        self._steps += new
+        try:
+            self._fold(new)
+        except _Broken as broken:
+            self._leave_out(broken)
+
+    def results(self, trajectory: Trajectory) -> tuple[Result, ...]:
+        """All results of these steps: steps in their order, the trajectory last.
+
+        `trajectory` is their frame: of it the roots and `closed` are read. Not for a trace over its cap.
+        """
+        assert not trajectory.flags & OVER_CAP
+        while True:
+            try:
+                return self._ask(trajectory)
+            except _Broken as broken:
+                self._leave_out(broken)
+
+    def _leave_out(self, broken: _Broken) -> None:
+        """An evaluator that threw says so once, and the others are folded anew without it."""
+        while True:
+            self._broken.append(broken)
+            left_out = {id(b.evaluator) for b in self._broken}
+            self._start(plan(self._workflow, tuple(e for e in self._evaluators if id(e) not in left_out)))
+            try:
+                return self._fold(self._steps)
+            except _Broken as another:
+                broken = another
+
+    def _fold(self, steps: Iterable[Step]) -> None:
+        chosen, states, workflow, known = self._plan, self._states, self._workflow, self._known
+        evaluator: Evaluator | None = None
+        for step in steps:
+            span = step.span
+            kind = span.kind
+            said = local_results(step, chosen, workflow, known)
+            try:
+                for index, update, evaluator, pass_at in chosen.folding[kind]:
+                    judgement = update(states[index], step)
+                    if judgement is not None:
+                        said.append(about_step(step, evaluator, judgement, pass_at))
+                for evaluator, state, _ in self._combined:
+                    evaluator.update(state, step, said)
+            except Exception as error:  # here, in `_finish`, `_combine` and evaluators.local an evaluator's fault ends
+                assert evaluator is not None
+                raise _Broken(evaluator, error) from error
+            self._settled.append(said)
+            self._touched |= chosen.touching[kind]
+            if span.end_ns > self._steps_end_ns:
+                self._steps_end_ns = span.end_ns
+
+    def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
+        end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))
+        if end_ns != self._end_ns:
+            self._end_ns = end_ns
+            self._whole = [[r._replace(event_ns=end_ns) for r in rows] for rows in self._whole]
+        frame = (trajectory.closed, trajectory.roots)
+        if frame != self._frame:
+            self._frame, self._touched = frame, self._every
+        if self._touched:
+            self._finish(trajectory)
+        whole = list(chain.from_iterable(self._whole))
+        whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
+        late = list(chain.from_iterable(self._late))
+        self._combine(trajectory, [result for _, result in late], whole)
+        return (*self._by_step(late), *whole)
+
+    def _finish(self, trajectory: Trajectory) -> None:
+        """Ask the evaluators that may have something new to say."""
+        rootless = trajectory.root is None and bool(trajectory.closed)
+        for index, (evaluator, pass_at) in enumerate(self._plan.contextual):
+            if not self._touched >> index & 1:
+                continue
+            late, whole = [], []
+            try:
+                for step, judgement in evaluator.finish(self._states[index], trajectory):
+                    if step is not None:
+                        late.append((step.index, about_step(step, evaluator, judgement, pass_at)))
+                    else:
+                        said = _NO_ROOT if rootless else judgement
+                        whole.append(about_whole(trajectory, self._end_ns, evaluator, said, pass_at))
+            except Exception as error:
+                raise _Broken(evaluator, error) from error
+            self._late[index], self._whole[index] = late, whole
+        self._touched = 0
+
+    def _combine(self, trajectory: Trajectory, late: list[Result], whole: list[Result]) -> None:
+        """Append to `whole` what the combining evaluators say."""
+        said = {result.evaluator: result for result in whole}
+        rootless = trajectory.root is None and bool(trajectory.closed)
+        for evaluator, state, pass_at in self._combined:
+            if evaluator.name in said:
+                continue
+            try:
+                judgement = evaluator.combine(state, trajectory, late, said)
+            except Exception as error:
+                raise _Broken(evaluator, error) from error
+            if judgement is not None:
+                row = about_whole(trajectory, self._end_ns, evaluator, _NO_ROOT if rootless else judgement, pass_at)
+                said[evaluator.name] = row
+                whole.append(row)
+
+    def _by_step(self, late: list[tuple[int, Result]]) -> Iterable[Result]:
+        if not late:
+            return chain.from_iterable(self._settled)
+        told: dict[int, list[Result]] = {}
+        for index, result in late:
+            told.setdefault(index, []).append(result)
+        return (r for index, settled in enumerate(self._settled) for r in (*settled, *told.get(index, ())))

@@ -1,0 +1,65 @@
+"""What runs for one workflow, in order: derived once from the list of evaluators and the workflow's settings."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from evaluators.base import ALL_KINDS, Combining, Contextual, Evaluator, SpanLocal
+from schemas.registry import Workflow
+from schemas.result import Judgement
+from schemas.span import StepKind
+from schemas.trajectory import Step
+
+WORKFLOWS_PLANNED = 256  # workflows whose plan is kept; a config change makes new ones
+PassAt = float | None  # the workflow's threshold; None: the evaluator's own
+
+
+class Folding(NamedTuple):
+    """A contextual evaluator that is shown a kind of step."""
+
+    index: int  # its place in `Plan.contextual`, and of its state in a fold
+    update: Callable[[Any, Step], Judgement | None]
+    evaluator: Contextual
+    pass_at: PassAt
+
+
+class Plan(NamedTuple):
+    """The evaluators that a workflow has enabled and that have something to judge by."""
+
+    local: Mapping[StepKind, tuple[tuple[SpanLocal, PassAt], ...]]
+    contextual: tuple[tuple[Contextual, PassAt], ...]
+    combining: tuple[tuple[Combining, PassAt], ...]
+    folding: Mapping[StepKind, tuple[Folding, ...]]  # for every kind of step
+    touching: Mapping[StepKind, int]  # the contextual evaluators that a step of this kind may change, a bit each
+
+
+@lru_cache(maxsize=WORKFLOWS_PLANNED)
+def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
+    """The plan of this list for this workflow."""
+    local: dict[StepKind, tuple[tuple[SpanLocal, PassAt], ...]] = {}
+    contextual: list[tuple[Contextual, PassAt]] = []
+    combining: list[tuple[Combining, PassAt]] = []
+    for evaluator in evaluators:
+        settings = workflow.settings(evaluator.name)
+        if not settings.enabled:
+            continue
+        if isinstance(evaluator, SpanLocal):
+            for kind in evaluator.kinds:
+                local[kind] = (*local.get(kind, ()), (evaluator, settings.pass_at))
+        elif not evaluator.applies(workflow):
+            continue
+        elif isinstance(evaluator, Combining):
+            combining.append((evaluator, settings.pass_at))
+        else:
+            contextual.append((evaluator, settings.pass_at))
+    shown = {kind: [i for i, (evaluator, _) in enumerate(contextual) if kind in evaluator.kinds] for kind in ALL_KINDS}
+    return Plan(
+        local,
+        tuple(contextual),
+        tuple(combining),
+        {
+            kind: tuple(Folding(i, contextual[i][0].update, *contextual[i]) for i in indexes)
+            for kind, indexes in shown.items()
+        },
+        {kind: sum(1 << i for i in indexes) for kind, indexes in shown.items()},
+    )

@@ -1,0 +1,62 @@
+"""A judgement about a target -> its result row: the workflow's threshold applied, the evidence as JSON text."""
+
+from typing import Any
+
+import orjson
+
+from evaluators.base import Evaluator, passes
+from evaluators.plan import PassAt
+from schemas.result import TRAJECTORY_STEP, Judgement, Result
+from schemas.trajectory import Step, Trajectory
+
+_REASON_CHARS = 500
+
+
+def fault(error: Exception) -> Judgement:
+    """What stands for an evaluator that threw: verdict `error`, which counts in no rate."""
+    return Judgement("error", None, "trace", "exception", f"{type(error).__name__}: {error}"[:_REASON_CHARS])
+
+
+def about_step(step: Step, evaluator: Evaluator, judgement: Judgement, pass_at: PassAt) -> Result:
+    """The row of a judgement about a step."""
+    span = step.span
+    return _row(span.span_id, step.label, step.agent, span.end_ns, evaluator, judgement, pass_at)
+
+
+def about_whole(
+    trajectory: Trajectory, end_ns: int, evaluator: Evaluator, judgement: Judgement, pass_at: PassAt
+) -> Result:
+    """The row of a judgement about the trajectory, whose last span ended at `end_ns`."""
+    agent = trajectory.root.agent if trajectory.root is not None else ""
+    return _row(b"", TRAJECTORY_STEP, agent, end_ns, evaluator, judgement, pass_at)
+
+
+def _row(
+    span_id: bytes, label: str, agent: str, event_ns: int, evaluator: Evaluator, judgement: Judgement, pass_at: PassAt
+) -> Result:
+    verdict, score, basis, code, reason, evidence = judgement
+    if pass_at is not None and score is not None:
+        verdict = "pass" if passes(score, pass_at) else "fail"
+    told = _text(evidence) if evidence else ""
+    # A named tuple's own constructor costs twice as much, and this is called for every verdict.
+    return tuple.__new__(
+        Result,
+        (
+            span_id,
+            label,
+            agent,
+            evaluator.name,
+            evaluator.version,
+            verdict,
+            score,
+            basis,
+            code,
+            reason,
+            told,
+            event_ns,
+        ),
+    )
+
+
+def _text(evidence: Any) -> str:
+    return orjson.dumps(evidence, default=str).decode()
