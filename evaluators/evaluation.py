@@ -105,8 +105,8 @@ class Evaluation:
             kind = span.kind
             said = local_results(step, chosen, workflow, known)
             try:
-                for index, update, evaluator, pass_at in chosen.folding[kind]:
-                    judgement = update(states[index], step)
+                for place, update, evaluator, pass_at in chosen.folding[kind]:
+                    judgement = update(states[place], step)
                     if judgement is not None:
                         said.append(about_step(step, evaluator, judgement, pass_at))
                 for evaluator, state, _ in self._combined:

@@ -17,7 +17,7 @@ PassAt = float | None  # the workflow's threshold; None: the evaluator's own
 class Folding(NamedTuple):
     """A contextual evaluator that is shown a kind of step."""
 
-    index: int  # its place in `Plan.contextual`, and of its state in a fold
+    place: int  # in `Plan.contextual`, and of its state in a fold
     update: Callable[[Any, Step], Judgement | None]
     evaluator: Contextual
     pass_at: PassAt
