@@ -44,6 +44,11 @@ class SkipList:
         self.count = 0
         self.first: list[Skipped] = []
 
+    def clear(self) -> None:
+        """Forget all: the input is walked once more."""
+        self.count = 0
+        self.first.clear()
+
     def add(self, skipped: Skipped) -> None:
         """Take note of one."""
         self.count += 1
