@@ -60,14 +60,13 @@ def _origin(point: EntryPoint) -> str:
 def _evaluator(loaded: object) -> Evaluator:
     """The evaluator that an entry point names: an instance, or a class whose call takes nothing."""
     made = loaded() if isinstance(loaded, type) else loaded
-    if not isinstance(made, SHAPES):
+    if not isinstance(made, SpanLocal | Contextual | Combining):
         raise TypeError(
             f"{type(made).__name__} has none of the three shapes of evaluators/base.py (docs/custom-evaluators.md)"
         )
-    evaluator: Evaluator = made
-    if faults := list(_faults(evaluator)):
+    if faults := list(_faults(made)):
         raise TypeError("; ".join(faults))
-    return evaluator
+    return made
 
 
 def _faults(made: Evaluator) -> Iterator[str]:

@@ -14,7 +14,7 @@ from schemas.rows import TrajectoryRow
 from schemas.span import Span
 from schemas.trajectory import CONFLICT, OVER_CAP, TraceKey
 from streams.console.errors import UserError
-from streams.console.inputs import Expectations, Files, Workflows, collect, registry_of, tell_skipped, truths_of
+from streams.console.inputs import Expectations, Files, Workflows, collect, registry_of, tell_skipped, tidy, truths_of
 from streams.console.progress import Advance
 from streams.console.results import VERDICT_STYLES, fitted
 from streams.console.tree import Look, tree
@@ -44,7 +44,7 @@ def explain(
     source = Source(files, registry_of(workflows), truths_of(expectations), int(time.time() * 1000), SkipList())
     console = Console()
     console = console if console.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
-    with Advance(Console(stderr=True, highlight=False)) as advance:
+    with tidy(), Advance(Console(stderr=True, highlight=False)) as advance:
         if list_:
             shown: list[RenderableType] = list(_listed(_outlines(source, advance)))
         else:

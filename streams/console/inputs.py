@@ -1,6 +1,9 @@
 """What the offline commands take: recorded traces, registry, task truth, names of evaluators."""
 
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +23,22 @@ from streams.otlp_files import exports_of
 from streams.registry_file import read_registry
 
 SKIPPED_SHOWN_MAX = 5
+TERMINATED_EXIT = 143
 
 Files = Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")]
 Workflows = Annotated[Path | None, typer.Option(help="The registry, workflows.yaml.")]
 Expectations = Annotated[Path | None, typer.Option(help="Task truth, one JSON object a line.")]
 Evaluators = Annotated[str | None, typer.Option(metavar="A,B", help="Only results of these; they stay what they are.")]
+
+
+@contextmanager
+def tidy() -> Iterator[None]:
+    """Let SIGTERM end the command as an error does, so that what was put aside on the disk is taken away."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED_EXIT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def registry_of(path: Path | None) -> Registry:

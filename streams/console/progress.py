@@ -20,6 +20,7 @@ class Advance:
         self._bar = Progress(*columns, TimeRemainingColumn(), console=screen, transient=True)
         self._task: TaskID | None = None
         self._what, self._total, self._done, self._bytes = "", 0, 0, False
+        self._hidden = not screen.is_terminal
         self._said_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -31,10 +32,15 @@ class Advance:
         if self._screen.is_terminal:
             self._bar.stop()
 
+    def hide(self) -> None:
+        """No bar from here on: results are about to be printed where it stands."""
+        self._bar.stop()
+        self._hidden = True
+
     def begin(self, what: str, total: int, *, in_bytes: bool = False) -> None:
         """The next piece of work, of this size."""
         self._what, self._total, self._done, self._bytes = what, total, 0, in_bytes
-        if self._screen.is_terminal:
+        if not self._hidden:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(what, total=total)
@@ -42,7 +48,7 @@ class Advance:
     def at(self, done: int) -> None:
         """So much of it is done."""
         self._done = done
-        if self._task is not None:
+        if self._task is not None and not self._hidden:
             self._bar.update(self._task, completed=done)
         elif not self._screen.is_terminal and time.monotonic() - self._said_s > LINE_EVERY_S:
             self._said_s = time.monotonic()

@@ -22,6 +22,7 @@ from streams.console.inputs import (
     collect,
     registry_of,
     tell_skipped,
+    tidy,
     truths_of,
 )
 from streams.console.progress import Advance
@@ -68,12 +69,15 @@ def score_files(
     screen, skipped, tally = Console(stderr=True, highlight=False), SkipList(), Tally()
     gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     received_ms = int(time.time() * 1000)
-    with Advance(screen) as advance, TraceSpool() as spool:
+    with tidy(), Advance(screen) as advance, TraceSpool() as spool:
         collect(files, spool.add, received_ms, skipped, advance)
+        terminal = out is None and sys.stdout.isatty()
+        if terminal:
+            advance.hide()
         advance.begin("judging spans", spool.spans)
         rows = score(spool, registry, truths, received_ms, advance.add)
         with _sink(out) as sink:
-            _write(rows, writer_of(format_, sink, terminal=out is None and sys.stdout.isatty()), chosen, tally)
+            _write(rows, writer_of(format_, sink, terminal=terminal), chosen, tally)
     screen.print(summary(tally, None if all_rows else ROWS_SHOWN), soft_wrap=True)
     tell_skipped(screen, skipped)
     shut = [failure for gate in gates if (failure := gate.failure(tally)) is not None]

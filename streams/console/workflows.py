@@ -12,7 +12,7 @@ from schemas.config import ConfigError
 from schemas.registry import EMPTY, parse_registry
 from schemas.trajectory import TraceKey
 from streams.console.errors import UserError
-from streams.console.inputs import Files, collect, tell_skipped
+from streams.console.inputs import Files, collect, tell_skipped, tidy
 from streams.console.progress import Advance
 from streams.core.assemble import assemble
 from streams.core.draft import draft_text
@@ -35,7 +35,7 @@ def infer(
 ) -> None:
     """Draft workflows.yaml from recorded traces: tools, argument schemas, guesses at writes, budgets as comments."""
     screen, skipped, draft = Console(stderr=True, highlight=False), SkipList(), Draft()
-    with Advance(screen) as advance, TraceSpool() as spool:
+    with tidy(), Advance(screen) as advance, TraceSpool() as spool:
         collect(files, spool.add, int(time.time() * 1000), skipped, advance)
         advance.begin("learning from spans", spool.spans)
         for traces in spool.batches():
