@@ -73,6 +73,9 @@ def _head(trajectory: Trajectory, row: TrajectoryRow) -> Text:
     ]
     text.append(", ".join(printable(fact) for fact in facts if fact), style="dim")
     text.append("\n")
+    if not row.results and row.weight == 0.0:
+        text.append("not judged: it is outside the sample of its workflow", style="yellow")
+        return text
     count = f"{fails} of {len(row.results)} results failed" if fails else f"none of {len(row.results)} results failed"
     text.append(count, style="bold red" if fails else "green")
     return text

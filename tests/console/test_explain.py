@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from schemas.registry import EMPTY
+from schemas.registry import EMPTY, parse_registry
 from streams.console.tree import Look, cut, spell_ns, tree
 from streams.core.assemble import assemble
 from streams.offline import score
@@ -22,12 +22,12 @@ WHOLE = Look()
 FAILING = "c5fe3363bc8eb25027593e1d82782428"
 
 
-def page(*spans, look=WHOLE, width=120, terminal=False):
+def page(*spans, look=WHOLE, width=120, terminal=False, registry=EMPTY):
     with TraceSpool() as spool:
         for one in spans:
             spool.add(one)
-        (row,) = score(spool, EMPTY, {}, 0)
-    trajectory = assemble(("default", trace_id()), list(spans), EMPTY, {}, "marker")
+        (row,) = score(spool, registry, {}, 0)
+    trajectory = assemble(("default", trace_id()), list(spans), registry, {}, "marker")
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False)
     console.print(tree(trajectory, row, look))
     return console.file.getvalue()
@@ -98,6 +98,12 @@ def test_a_chain_of_steps_deeper_than_any_terminal_is_shown():
 
 def test_a_trajectory_without_steps_is_shown():
     assert "0 steps" in page(span(1, kind="internal", parent=None))
+
+
+def test_a_run_outside_the_sample_is_shown_and_said_to_be_not_judged():
+    nobody = parse_registry("defaults: {sample: 0.0}", "w.yaml")
+    said = page(*RUN, registry=nobody)
+    assert "not judged: it is outside the sample" in said and "helper/pay" in said
 
 
 @pytest.mark.parametrize(
