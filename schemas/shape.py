@@ -19,7 +19,8 @@ ENUM_CALLS_MIN = 30  # before words are called a closed set
 CALLS_PER_WORD_MIN = 8
 DATES_MIN = 10
 MAPPING_KEYS_MIN = 12  # so many keys of which none is always there are data
-_WORD = re.compile(r"[A-Za-z][A-Za-z]*(?:[ _-][A-Za-z]+){0,2}")
+# Short capitals are codes of things (places, currencies, countries): few were seen, not few exist.
+_WORD = re.compile(r"(?![A-Z]{1,4}$)[A-Za-z]+(?:[ _-][A-Za-z]+){0,2}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TOKENS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 # Names of arguments whose values name one thing of many, or are free text: few of them were seen, not few exist.

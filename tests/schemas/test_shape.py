@@ -87,6 +87,9 @@ def test_required_is_what_was_always_there():
         ("plan_id", ["basic", "plus"] * 20, None, False),
         ("customerName", ["ann", "bob"] * 20, None, False),
         ("seat", ["12A", "14B"] * 20, None, False),  # digits: a thing, not a choice
+        ("currency", ["EUR", "USD"] * 20, None, False),  # codes
+        ("state", ["OPEN", "CLOSED", "pre-paid", "not paid"] * 20, None, False),
+        ("state", ["OPENED", "CLOSED", "pre-paid", "not paid"] * 20, None, True),
         ("why", ["it came broken and late", "no"] * 20, None, False),  # a sentence
     ],
 )
