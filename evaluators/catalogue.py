@@ -10,10 +10,12 @@ from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
 from evaluators.efficiency import StepEfficiency
 from evaluators.parameters import ParameterValidation
+from evaluators.selection import ToolSelectionAccuracy
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
 
 EVALUATORS: tuple[Evaluator, ...] = (
+    ToolSelectionAccuracy(),
     ParameterValidation(),
     ToolCallSuccess(),
     StepLatencyBudget(),
