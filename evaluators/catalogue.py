@@ -13,6 +13,7 @@ from evaluators.parameters import ParameterValidation
 from evaluators.selection import ToolSelectionAccuracy
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
+from evaluators.verification import VerifierPass
 
 EVALUATORS: tuple[Evaluator, ...] = (
     ToolSelectionAccuracy(),
@@ -20,6 +21,7 @@ EVALUATORS: tuple[Evaluator, ...] = (
     ToolCallSuccess(),
     StepLatencyBudget(),
     FunctionCallAccuracy(),
+    VerifierPass(),
     StepEfficiency(),
     TaskCompletion(),
     IterationCap(),

@@ -104,7 +104,8 @@ class Choices:
         return _Fault("registry", "unknown_tool", reason)
 
     def _against_truth(self, step: Step, slot: Slot | None, deciding: bool) -> _Fault | None:
-        assert self.truth is not None and self.slots is not None
+        assert self.truth is not None
+        assert self.slots is not None
         name = step.call.name
         if self.truth.forbidden_calls and forbidden(step, self.truth.forbidden_calls):
             return _Fault("task_truth", "forbidden_call", f"{name} is forbidden for this task")
