@@ -10,6 +10,7 @@ from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
 from evaluators.efficiency import StepEfficiency
 from evaluators.parameters import ParameterValidation
+from evaluators.policy import PolicyCompliance
 from evaluators.selection import ToolSelectionAccuracy
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
@@ -22,6 +23,7 @@ EVALUATORS: tuple[Evaluator, ...] = (
     StepLatencyBudget(),
     FunctionCallAccuracy(),
     VerifierPass(),
+    PolicyCompliance(),
     StepEfficiency(),
     TaskCompletion(),
     IterationCap(),

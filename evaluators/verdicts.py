@@ -18,30 +18,35 @@ SCORE_PASSES_AT = 0.5  # a bare score in [0, 1], where the verifier names no thr
 NODES_MAX = 200  # values of one output that are looked through
 TEXT_CHARS_MAX = 20_000  # of one text in which a verdict is looked for
 
-_YES = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_YES = _words(
     "pass passed passes approve approved accept accepted ok okay valid verified correct compliant allow allowed safe "
-    "success succeeded successful confirmed".split()
+    "success succeeded successful confirmed"
 )
-_NO = frozenset(
+_NO = _words(
     "fail failed fails failure reject rejected deny denied invalid incorrect wrong noncompliant non_compliant block "
     "blocked unsafe refuse refused revise retry redo incomplete needs_revision needs_changes needs_work "
-    "changes_requested request_changes unsuccessful".split()
+    "changes_requested request_changes unsuccessful"
 )
 _WORDS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 _ANSWERS = {**_WORDS, "yes": True, "true": True, "no": False, "false": False}  # to a key that asks
 # Words of a status that is about the verifying, not the verified.
-_TRANSPORT = frozenset("ok okay success succeeded successful failure".split())
+_TRANSPORT = _words("ok okay success succeeded successful failure")
 
-_SAYS = frozenset("verdict decision judgement judgment assessment evaluation conclusion label".split())
-_GOOD_IF_TRUE = frozenset(
+_SAYS = _words("verdict decision judgement judgment assessment evaluation conclusion label")
+_GOOD_IF_TRUE = _words(
     "passed pass passes approved approve is_approved accepted accept valid is_valid correct is_correct verified "
-    "is_verified compliant is_compliant success successful safe is_safe ok allowed".split()
+    "is_verified compliant is_compliant success successful safe is_safe ok allowed"
 )
-_BAD_IF_TRUE = frozenset(
+_BAD_IF_TRUE = _words(
     "failed fail rejected reject is_rejected invalid is_invalid blocked flagged triggered tripwire_triggered violation "
-    "unsafe is_unsafe harmful denied".split()
+    "unsafe is_unsafe harmful denied"
 )
-_WEAK = frozenset("result status outcome".split())
+_WEAK = _words("result status outcome")
 _THRESHOLDS = ("threshold", "pass_threshold", "passing_score", "pass_at")
 _LINE = re.compile(
     r"^\W{0,8}(?:final |overall )?(?:verdict|decision|judge?ment|passed|approved|valid)\b\W{0,4}[:=]\W{0,6}"
@@ -49,9 +54,9 @@ _LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 # Where producers wrap what was said; a verdict below any other key is about a part of the work.
-_WRAPPERS = frozenset(
+_WRAPPERS = _words(
     "content contents parts text output outputs output_text result response message messages raw value arguments args "
-    "function tool_calls json_dict pydantic data answer final_output structured_output parsed kwargs choices".split()
+    "function tool_calls json_dict pydantic data answer final_output structured_output parsed kwargs choices"
 )
 _FENCED = re.compile(r"```\w*\s*(\{.*?\})\s*```", re.DOTALL)
 _TRIPWIRE = "GuardrailTripwireTriggered"
