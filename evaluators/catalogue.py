@@ -9,6 +9,7 @@ from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistr
 from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
 from evaluators.efficiency import StepEfficiency
+from evaluators.handoff import HandoffQuality
 from evaluators.parameters import ParameterValidation
 from evaluators.policy import PolicyCompliance
 from evaluators.selection import ToolSelectionAccuracy
@@ -22,6 +23,7 @@ EVALUATORS: tuple[Evaluator, ...] = (
     ToolCallSuccess(),
     StepLatencyBudget(),
     FunctionCallAccuracy(),
+    HandoffQuality(),
     VerifierPass(),
     PolicyCompliance(),
     StepEfficiency(),

@@ -19,7 +19,7 @@ def _words(text: str) -> frozenset[str]:
 _REFUSING = _words(
     "no nope nah never not don't dont won't stop wait refuse decline declined rejected denied disapprove nein nicht non "
     "nao não nej nee nie niet ei hayır tidak jangan нет не лучше いいえ いや だめ 不 不要 不行 不用 不是 아니요 아니오 아니 "
-    "नहीं όχι לא لا"
+    "όχι לא لا"
 )
 _COURTESY = _words(
     "please thanks thank you sorry i do it that this want to would like the danke bitte merci gracias obrigado grazie "
