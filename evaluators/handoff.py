@@ -18,6 +18,7 @@ _OPEN = unscored("trace", "still_open", "the run goes on, or was lost sight of")
 _OUTSIDE = unscored("trace", "left_the_trace", "handed to a person or back to the caller: no step can follow here")
 _NO_TARGET = unscored("trace", "no_target", "the span does not tell to whom, and no other agent's step follows")
 _NO_AGENTS = unscored("trace", "not_captured", "the steps that follow do not tell whose they are")
+_ALONE = unscored("trace", "not_captured", "the handoff is a trace of its own: the run it belongs to is elsewhere")
 _NO_CONTENT = unscored("registry", "not_captured", "what the target agent was given was not captured")
 
 
@@ -145,7 +146,8 @@ class HandoffQuality:
     alone never prove that another one does not exist, and an agent that nobody called may be the target's other name.
 
     Fails: the codes above. Unscored: still_open, no_target (nobody tells to whom, and nobody follows), left_the_trace
-    (a person, the caller, the end), not_captured (steps without agents; ids are known, but not what the target got).
+    (a person, the caller, the end), not_captured (steps without agents; a handoff that is a trace of its own; ids are
+    known, but not what the target got).
     """
 
     name = "HandoffQuality"
@@ -211,6 +213,8 @@ def _not_taken_up(made: Handoff, state: Relay, over: bool) -> Judgement | None:
         return _OUTSIDE
     if not over:
         return _OPEN
+    if not made.step.span.parent_id:
+        return _ALONE
     if not made.target:
         return _NO_TARGET
     if made.back and state.last == at:

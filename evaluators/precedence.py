@@ -37,7 +37,8 @@ class _Rules(NamedTuple):
 @lru_cache(maxsize=WORKFLOWS_PLANNED)
 def _rules(workflow: Workflow) -> _Rules:
     about: dict[str, tuple[Order | Forbidden, ...]] = {}
-    for rule in (*workflow.policy.forbidden, *workflow.policy.order):
+    rules: tuple[Order | Forbidden, ...] = (*workflow.policy.forbidden, *workflow.policy.order)
+    for rule in rules:
         about[rule.tool] = (*about.get(rule.tool, ()), rule)
     watched = {rule.after for rule in workflow.policy.forbidden if rule.after is not None}
     return _Rules(about, frozenset(watched | {rule.before for rule in workflow.policy.order}))

@@ -114,8 +114,8 @@ class Choices:
             return _Fault("task_truth", "unexpected_tool", reason) if deciding else None
         if not self.slots.ready(slot):
             after = [index for index in slot.after if index not in self.slots.filled]
-            reason = f"expected call {slot.index} of {name} must come after {', '.join(map(str, after))}"
-            return _Fault("task_truth", "missing_predecessor", reason, {"index": slot.index, "after": after})
+            reason = f"expected call {slot.place} of {name} must come after {', '.join(map(str, after))}"
+            return _Fault("task_truth", "missing_predecessor", reason, {"index": slot.place, "after": after})
         return None
 
     def _settle(self, slots: Slots, step: Step, slot: Slot | None, deciding: bool, fault: _Fault | None) -> None:
@@ -247,7 +247,7 @@ def _with_truth(state: Choices, slots: Slots, closed: bool) -> Judgement:
 def _evidence(state: Choices, slots: Slots, by_reads: bool, evidence: dict[str, Any]) -> dict[str, Any]:
     missing = [slot for slot in slots.missing() if slot.deciding != by_reads][:EVIDENCE_MAX]
     if missing:
-        evidence["missing"] = [{"index": slot.index, "name": slot.tool} for slot in missing]
+        evidence["missing"] = [{"index": slot.place, "name": slot.tool} for slot in missing]
     if state.bad_ids:
         evidence["span_ids"] = state.bad_ids[:]
     return evidence

@@ -15,7 +15,7 @@ from schemas.registry import Workflow
 class Slot(NamedTuple):
     """An expected call, as far as its tool goes."""
 
-    index: int  # of the expected call
+    place: int  # index of the expected call
     tool: str
     after: tuple[int, ...]
     optional: bool
@@ -56,7 +56,7 @@ class Slots:
     def fill(self, slot: Slot, good: bool) -> None:
         """A call that did its work fills a slot."""
         self.open[slot.tool].remove(slot)
-        self.filled.add(slot.index)
+        self.filled.add(slot.place)
         if not slot.deciding:
             self.reads += not slot.optional
             return

@@ -39,6 +39,7 @@ def codes(*spans, shop=NOTHING, closed="root_ended"):
         # Nobody can tell whose the steps are, or the target may go by another name.
         ([handoff(1, "billing"), by(2, "")], "not_captured"),
         ([handoff(1, "billing"), by(2, "8f14e45f")], "not_captured"),
+        ([handoff(1, "billing", parent=None)], "not_captured"),
         # A person, the end, or back to whoever called: no step can follow.
         ([handoff(1, "human_agents")], "left_the_trace"),
         ([handoff(1, "user")], "left_the_trace"),
