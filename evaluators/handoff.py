@@ -56,8 +56,14 @@ class Relay:
         self._seen: set[str] = set()
         self._work = 0
 
+    def before(self, step: Step) -> None:
+        """Take in a step before the first handoff: its agent, and what it was about."""
+        self._seen.add(step.span.agent)
+        if self.subjects.any and step.span.kind in CALL_KINDS and step.call.executed:
+            self.subjects.add(step)
+
     def add(self, step: Step) -> None:
-        """Take the next step in."""
+        """Take in a handoff, or a step after one."""
         kind, agent = step.span.kind, step.span.agent
         self.last = step.index
         if not agent:
@@ -174,7 +180,11 @@ class HandoffQuality:
 
     def update(self, state: Relay, step: Step) -> None:
         """Keep handoffs and what follows them: only later steps tell what became of one."""
-        state.add(step)
+        span = step.span
+        if span.kind == "handoff" or state.handoffs:
+            state.add(step)
+        else:
+            state.before(step)
 
     def finish(self, state: Relay, trajectory: Trajectory) -> Iterable[tuple[Step, Judgement]]:
         """Each handoff, given the steps so far."""

@@ -41,6 +41,7 @@ def is_offered(tool: str, names: frozenset[str]) -> bool:
     return any(plain == name or plain.endswith("_" + name) or name.endswith("_" + plain) for name in others)
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_").casefold()
 
@@ -58,7 +59,11 @@ class Offers:
 
     def names(self, step: Step) -> frozenset[str] | None:
         """What was offered for this call: by its own span, else by its agent's last call of a model; None: not known."""
-        span: Span | None = step.span if step.span.tool_definitions is not None else self._by_agent.get(step.agent)
+        span: Span | None = step.span
+        if step.span.tool_definitions is None:
+            if not self._by_agent:
+                return None
+            span = self._by_agent.get(step.agent)
         if span is None or span.tool_definitions is None or span.flags & _INCOMPLETE:
             return None
         return offered_names(span.tool_definitions)

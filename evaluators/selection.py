@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from evaluators.base import COMMON_CODES, Context, scored, unscored
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.comparison import EVIDENCE_MAX, MAYBE_CALLS, is_call
 from evaluators.matching import decides, forbidden
 from evaluators.offered import Offers, is_offered
@@ -21,6 +21,9 @@ _BY_REGISTRY = Judgement("pass", 1.0, "registry")
 _BY_OFFER = Judgement("pass", 1.0, "trace")
 _NO_BASIS = unscored("trace", "no_basis", "no truth, registry or offered tools tell which tool would be right")
 _NO_CALLS = unscored("trace", "no_calls", "no tool was called, and no truth says that one should be")
+
+
+Names = frozenset[str] | None  # of the tools that were offered; None: not known
 
 
 class _Fault(NamedTuple):
@@ -46,23 +49,31 @@ class Choices:
         self.first_code = ""  # of a bad choice
         self.wrong_code = ""  # of a bad choice that was executed and decides
         self.bad_ids: list[str] = []  # the first EVIDENCE_MAX
+        self.told: tuple[Any, Judgement] | None = None  # what was last said of the whole, and what it rests on
 
     def judge(self, step: Step) -> Judgement | None:
         """Take a call in; what is said of it."""
-        call, slots = step.call, self.slots
+        name, slots = step.call.name, self.slots
+        names = self.offers.names(step) if step.span.kind == "tool_call" else None
         self.calls += 1
-        deciding = slots is not None and decides(call.name, self.workflow)
-        slot = slots.slot(call.name) if slots is not None else None
-        fault = self._fault(step, slot, deciding)
-        if slots is not None:
+        if slots is None:
+            deciding, fault = False, self._fault(step, names, None, False)
+        else:
+            deciding, slot = decides(name, self.workflow), slots.slot(name)
+            fault = self._fault(step, names, slot, deciding)
             self._settle(slots, step, slot, deciding, fault)
         if fault is not None:
             return self._bad(step, fault)
-        basis = _BY_TRUTH if deciding else self._basis(step)
-        if basis is None:
+        if deciding:
+            good = _BY_TRUTH
+        elif name in self.workflow.tools or (self.precedence is not None and self.precedence.rules(name)):
+            good = _BY_REGISTRY
+        elif names is not None:
+            good = _BY_OFFER
+        else:
             return _NO_BASIS if step.span.kind == "tool_call" else None
         self.judged += 1
-        return basis
+        return good
 
     def _bad(self, step: Step, fault: _Fault) -> Judgement:
         self.judged += 1
@@ -72,17 +83,13 @@ class Choices:
             self.bad_ids.append(step.span.span_id.hex())
         return scored(0.0, fault.basis, fault.code, fault.reason, fault.evidence)
 
-    def _basis(self, step: Step) -> Judgement | None:
-        name = step.call.name
-        if name in self.workflow.tools or (self.precedence is not None and self.precedence.rules(name)):
-            return _BY_REGISTRY
-        return _BY_OFFER if step.span.kind == "tool_call" and self.offers.names(step) is not None else None
-
-    def _fault(self, step: Step, slot: Slot | None, deciding: bool) -> _Fault | None:
+    def _fault(self, step: Step, names: Names, slot: Slot | None, deciding: bool) -> _Fault | None:
         """The first fault, what the tool is before when it came."""
         repeated = self.repeats.earlier(step) if self.repeats is not None else None  # takes every call in
         breach = self.precedence.breach(step) if self.precedence is not None else None
-        fault = self._unknown(step) if step.span.kind == "tool_call" else None
+        fault = None
+        if names is not None or step.call.name not in self.workflow.tools:
+            fault = self._unknown(step, names)
         if fault is None and breach is not None:
             fault = _Fault("registry", breach.code, breach.reason, breach.evidence)
         if fault is None and self.slots is not None:
@@ -91,14 +98,13 @@ class Choices:
             fault = _repeat(step, repeated, self.workflow)
         return fault
 
-    def _unknown(self, step: Step) -> _Fault | None:
+    def _unknown(self, step: Step, names: Names) -> _Fault | None:
         name, tools = step.call.name, self.workflow.tools
-        names = self.offers.names(step)
         if names is not None:
             if is_offered(name, names):
                 return None
             return _Fault("trace", "not_offered", f"{name!r} is not among the {len(names)} tools that were offered")
-        if not tools or name in tools:
+        if not tools or step.span.kind != "tool_call":
             return None
         reason = f"{name!r} is not among the {len(tools)} tools of workflow {self.workflow.name!r}"
         return _Fault("registry", "unknown_tool", reason)
@@ -204,7 +210,7 @@ class ToolSelectionAccuracy:
             if span.tool_definitions is not None:
                 state.offers.add(step)
             return None
-        if not is_call(step, state.workflow):
+        if span.kind not in CALL_KINDS and not is_call(step, state.workflow):
             return None
         failure = step.call.failure
         if failure is not None and failure.severity == "handled":
@@ -214,7 +220,10 @@ class ToolSelectionAccuracy:
     def finish(self, state: Choices, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
         if state.slots is not None:
-            yield None, _with_truth(state, state.slots, bool(trajectory.closed))
+            rests_on = (trajectory.closed, state.slots.counts, state.bad, bool(state.calls))
+            if state.told is None or state.told[0] != rests_on:
+                state.told = rests_on, _with_truth(state, state.slots, bool(trajectory.closed))
+            yield None, state.told[1]
         elif not state.judged:
             yield None, _NO_BASIS if state.calls else _NO_CALLS
         else:

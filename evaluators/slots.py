@@ -5,6 +5,8 @@ slot is filled before an optional one, and one whose predecessors are filled bef
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from evaluators.matching import expectations
@@ -22,19 +24,31 @@ class Slot(NamedTuple):
     deciding: bool
 
 
+class _All(NamedTuple):
+    by_tool: Mapping[str, tuple[Slot, ...]]  # required ones first
+    required: int
+    required_reads: int
+
+
+@lru_cache(maxsize=512)
+def _all(truth: TaskTruth, workflow: Workflow) -> _All:
+    deciding = {e.index for e in expectations(truth, workflow).deciding}
+    calls = enumerate(truth.expected_calls)
+    slots = sorted((Slot(i, c.name, c.after, c.optional, i in deciding) for i, c in calls), key=lambda s: s.optional)
+    by_tool: dict[str, tuple[Slot, ...]] = {}
+    for slot in slots:
+        by_tool[slot.tool] = (*by_tool.get(slot.tool, ()), slot)
+    required = sum(slot.deciding and not slot.optional for slot in slots)
+    return _All(by_tool, required, sum(not slot.deciding and not slot.optional for slot in slots))
+
+
 class Slots:
     """What truth still expects. Deciding slots (writes, where the registry declares any) and reads are counted apart."""
 
     def __init__(self, truth: TaskTruth, workflow: Workflow) -> None:
-        expected = expectations(truth, workflow)
-        deciding = {e.index for e in expected.deciding}
-        calls = enumerate(truth.expected_calls)
-        slots = [Slot(i, c.name, c.after, c.optional, i in deciding) for i, c in calls]
-        self.open: dict[str, list[Slot]] = {}
-        for slot in sorted(slots, key=lambda slot: slot.optional):
-            self.open.setdefault(slot.tool, []).append(slot)
-        self.required = sum(slot.deciding and not slot.optional for slot in slots)
-        self.required_reads = sum(not slot.deciding and not slot.optional for slot in slots)
+        all_ = _all(truth, workflow)
+        self.open = {tool: list(slots) for tool, slots in all_.by_tool.items()}
+        self.required, self.required_reads = all_.required, all_.required_reads
         self.filled: set[int] = set()
         self.optional = 0  # deciding slots filled although they need not be
         self.chosen = 0  # executed calls that decide
@@ -69,8 +83,15 @@ class Slots:
             self._tried[slot.tool] += 1
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Equal as long as nothing changed that could be said of the whole."""
+        return self.chosen, len(self.filled), self.tried
+
+    @property
     def tried(self) -> int:
         """Open slots whose tool was chosen, though no call of it worked."""
+        if not self._tried:
+            return 0
         return sum(min(count, self._missing(tool)) for tool, count in self._tried.items())
 
     def missing(self) -> list[Slot]:

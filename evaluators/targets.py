@@ -49,7 +49,7 @@ def route_of(step: Step) -> Route:
     said = _WORDS.fullmatch(call.name)
     if said is not None:
         return Route(step.agent, _name(said.group(1)))
-    arrow = _ARROW.fullmatch(call.name)
+    arrow = _ARROW.fullmatch(call.name) if len(call.name) <= 3 * NAME_CHARS_MAX else None
     if arrow is not None:
         return Route(_name(arrow.group(1)) or step.agent, _name(arrow.group(2)))
     tool = _TOOL.fullmatch(call.name)

@@ -16,6 +16,7 @@ from schemas.trajectory import Step
 
 SCORE_PASSES_AT = 0.5  # a bare score in [0, 1], where the verifier names no threshold of its own
 NODES_MAX = 200  # values of one output that are looked through
+FENCE_CHARS_MAX = 20  # the word of a language after a fence
 TEXT_CHARS_MAX = 20_000  # of one text in which a verdict is looked for
 
 
@@ -58,7 +59,6 @@ _WRAPPERS = _words(
     "content contents parts text output outputs output_text result response message messages raw value arguments args "
     "function tool_calls json_dict pydantic data answer final_output structured_output parsed kwargs choices"
 )
-_FENCED = re.compile(r"```\w*\s*(\{.*?\})\s*```", re.DOTALL)
 _TRIPWIRE = "GuardrailTripwireTriggered"
 
 
@@ -125,9 +125,12 @@ def _held(text: str) -> Any:
     if start in ("{", "["):
         value = json_or_text(text)
         return None if isinstance(value, str) else value
-    fenced = _FENCED.search(text[:TEXT_CHARS_MAX]) if "```" in text else None
-    value = json_or_text(fenced.group(1)) if fenced is not None else None
-    return value if isinstance(value, Mapping) else None
+    for fenced in reversed(text.split("```")[1::2]):  # the last one decides
+        start = fenced.find("{")
+        value = json_or_text(fenced[start:]) if 0 <= start <= FENCE_CHARS_MAX else None
+        if isinstance(value, Mapping):
+            return value
+    return None
 
 
 def _of_text(text: str) -> bool | None:
