@@ -7,29 +7,35 @@ questions together stay linear in the texts.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from evaluators.literals import UNITS, Forms, numbers, tokens
 
-SEARCHES_MAX = 64  # of one text, then its words are indexed: indexing costs as much as some hundred searches
+ASKED_MAX = (
+    64  # questions that a text is searched for; then it is indexed, which costs as much as some hundred searches
+)
 _LOWER = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
 _NOT_ALNUM = bytes(code for code in range(128) if not chr(code).isalnum())
+_NOT_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
 
 
 class Text:
     """A text as captured. `refine` makes of it the part that counts, when it is first needed."""
 
-    __slots__ = ("_blob", "_lower", "_raw", "_refine", "counted", "indexed", "searches")
+    __slots__ = ("_blob", "_lower", "_raw", "_refine", "counted", "digits")
 
-    def __init__(self, raw: str, refine: Callable[[], str] | None = None) -> None:
+    def __init__(self, raw: str, refine: Callable[[], str] | None = None, twin: "Text | None" = None) -> None:
+        """`twin` has the same raw text: what is made of that is made once."""
         self._raw = raw
         self._refine = refine
         self._blob: bytes | None = None  # ASCII letters and digits alone, in lower case
         self._lower: str | None = None
-        self.searches = 0
+        # Its digits alone: mostly few, and an id whose digits do not follow each other there is not in the text.
+        self.digits: bytes = (
+            raw.encode("utf-8", "replace").translate(None, _NOT_DIGITS) if twin is None else twin.digits
+        )
         self.counted = False  # whether its numbers are in the pool's
-        self.indexed = False  # whether its words are, too
 
     def may_hold(self, needle: bytes) -> bool:
         """Whether these letters and digits follow each other in it; False is sure."""
@@ -59,12 +65,13 @@ class Text:
 class Pool:
     """Texts to ask."""
 
-    __slots__ = ("_all", "_indexed", "_live", "_numbers", "_tokens")
+    __slots__ = ("_all", "_asked", "_digits", "_live", "_numbers", "_tokens")
 
     def __init__(self) -> None:
         self._all: list[Text] = []
-        self._live: list[Text] = []  # oldest first; indexed ones are dropped when they are the half
-        self._indexed = 0  # of those in `_live`
+        self._live: list[Text] = []  # not yet indexed, oldest first
+        self._digits = b""  # of the live ones
+        self._asked = 0  # questions since the last indexing
         self._tokens: set[str] = set()
         self._numbers: set[int] = set()
 
@@ -72,42 +79,45 @@ class Pool:
         """Take a text in, unread."""
         self._all.append(text)
         self._live.append(text)
-
-    def has_any(self, words: tuple[str, ...]) -> bool:
-        """Whether one of these words stands in the texts."""
-        return any(self.has(word) for word in words)
+        self._digits += b"," + text.digits
 
     def holds(self, forms: Forms) -> bool:
         """Whether an id stands in the texts, in one of its forms."""
-        if all(self.has_any(ways) for ways in forms.pieces):
-            return True
-        return forms.whole not in forms.pieces[0] and self.has(forms.whole)
+        if not self._all:
+            return False
+        for ways in forms.pieces:
+            if not any(map(self.has, ways)):
+                return forms.whole not in forms.pieces[0] and self.has(forms.whole)
+        return True
 
     def has(self, word: str) -> bool:
         """Whether a word, in lower case, stands in the texts: newest first."""
+        if self._asked >= ASKED_MAX:
+            self._index()
         if word in self._tokens:
             return True
-        for text in self._searched(word if word.isascii() else ""):
+        for text in self._searched(word):
             if _stands(text.lower(), word):
                 return True
-            self._index(text)
-            if word in self._tokens:
+            if word in tokens(text.lower()):
                 return True
-        return word in self._tokens
+        return False
 
     def has_number(self, amount: int) -> bool:
         """Whether a number stands in the texts, however it is written."""
+        if self._asked >= ASKED_MAX:
+            self._index()
         if amount in self._numbers:
             return True
         for text in self._searched(str(amount // UNITS)):
             self._count(text)
             if amount in self._numbers:
                 return True
-        return amount in self._numbers
+        return False
 
     def numbers(self) -> set[int]:
         """All numbers of the texts, in ten-thousandths."""
-        for text in self._newest_first():
+        for text in self._live:
             self._count(text)
         return self._numbers
 
@@ -115,31 +125,22 @@ class Pool:
         """All texts in lower case, oldest first."""
         return (text.lower() for text in self._all)
 
-    def _searched(self, letters: str) -> Iterator[Text]:
-        """Texts, newest first, that may hold these letters; those searched often enough are indexed on the way."""
-        needle = letters.encode()
-        for text in self._newest_first():
-            text.searches += 1
-            if text.may_hold(needle):
-                yield text
-            if text.searches >= SEARCHES_MAX:
-                self._index(text)
+    def _searched(self, word: str) -> Sequence[Text]:
+        """Live texts that may hold this word, newest first."""
+        if not self._live:
+            return ()
+        self._asked += 1
+        needle = word.encode() if word.isascii() else b""
+        digits = needle.translate(None, _NOT_DIGITS)
+        if digits not in self._digits:
+            return ()
+        return [text for text in reversed(self._live) if digits in text.digits and text.may_hold(needle)]
 
-    def _newest_first(self) -> Iterator[Text]:
-        """Texts that are not indexed."""
-        if self._indexed * 2 > len(self._live):
-            self._live, self._indexed = [text for text in self._live if not text.indexed], 0
-        live = self._live
-        for place in range(len(live) - 1, -1, -1):
-            if not live[place].indexed:
-                yield live[place]
-
-    def _index(self, text: Text) -> None:
-        if not text.indexed:
-            text.indexed = True
-            self._indexed += 1
+    def _index(self) -> None:
+        for text in self._live:
             self._tokens |= tokens(text.lower())
             self._count(text)
+        self._live, self._digits, self._asked = [], b"", 0
 
     def _count(self, text: Text) -> None:
         if not text.counted:

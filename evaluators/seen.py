@@ -13,7 +13,7 @@ from typing import Any, Literal
 from evaluators.base import Context
 from evaluators.literals import forms_of, leaves
 from evaluators.pool import Pool, Text
-from schemas.payload import is_placeholder, json_or_text
+from schemas.payload import json_or_text
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
@@ -34,10 +34,14 @@ _OWN_KEYS = frozenset({"tool_calls", "function_call"})
 _FORM_KEYS = frozenset({"role", "type", "finish_reason"})
 _ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "result", "content", "output")
 _SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
+# What a redactor leaves inside a text; and, to find quickly that there is none, what capitals and marks it begins with.
 _MASKS = re.compile(
     r"__[A-Z][A-Z_]*__|\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
+    r"|\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked)(?::[^\]]{0,40})?\]|<(?:redacted|masked)>"
 )
-_BRACKETED = re.compile(r"\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked|filtered|removed)(?::[^\]]{0,40})?\]")
+_CAPITALS = bytes(65 if 65 <= code <= 90 else code for code in range(256))
+_SMALL = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_MARKS = (b"[A", b"<A", b"__A", b"***", b"{{A", b"AAAAAAAA", b"[]", b"<>")
 
 
 class Seen:
@@ -51,7 +55,7 @@ class Seen:
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
-        self._lossy = self._gap = self._speaks = self._masked = False
+        self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
         self._roots: tuple[Sequence[Span], Pool] = ((), Pool())
 
     def add(self, step: Step) -> None:
@@ -87,12 +91,22 @@ class Seen:
         self._take()
         return self._results.numbers() | self._words.numbers() | self._retold.numbers()
 
+    def heard(self) -> bool:
+        """Whether any words of people or of the system were captured."""
+        self._take()
+        return self._speaks
+
     def doubt(self) -> Doubt:
         """Why something may have been seen although it is not held; "" when it was not."""
         self._take()
+        return self.doubt_of_results() if (self._speaks and not self._unheard) or self._lossy else "not_captured"
+
+    def doubt_of_results(self) -> Doubt:
+        """The same, where words are not asked for: no model's input is missed."""
+        self._take()
         if self._lossy:
             return "truncated"
-        if self._gap or not self._speaks:
+        if self._gap:
             return "not_captured"
         while self._unmasked and not self._masked:
             self._masked = _has_mask(self._unmasked.pop())
@@ -123,15 +137,16 @@ class Seen:
             if span.input_messages is not None:
                 self._messages(step.agent, span.input_messages, messages)
             elif span.kind in _MODELS:
-                self._gap = True
+                self._unheard = True
         self._new.clear()
         if results:
             self._results.add(Text("\n".join(results)))
         if messages:
             raw = "\n".join(part.raw for part in messages)
-            self._words.add(Text(raw, lambda: "\n".join(part.words() for part in messages)))
+            said = Text(raw, lambda: "\n".join(part.words() for part in messages))
+            self._words.add(said)
             if "tool" in raw or "unction" in raw:
-                self._retold.add(Text(raw, lambda: "\n".join(part.results() for part in messages)))
+                self._retold.add(Text(raw, lambda: "\n".join(part.results() for part in messages), said))
 
     def _result(self, step: Step, results: list[str]) -> None:
         span = step.span
@@ -230,9 +245,9 @@ def _without_echo(step: Step) -> str:
 
 
 def _has_mask(text: str) -> bool:
-    if is_placeholder(text) or ("[" in text and _BRACKETED.search(text) is not None):
-        return True
-    if not ("__" in text or "***" in text or "<" in text or "{{" in text or "REDACTED" in text):
-        return False
-    # <INSTRUCTIONS>...</INSTRUCTIONS> is markup, <PHONE_NUMBER> is a redactor's.
-    return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in _MASKS.finditer(text))
+    marks = text.encode("utf-8", "replace").translate(_CAPITALS, _SMALL)
+    for mark in _MARKS:
+        if mark in marks:
+            # <INSTRUCTIONS>...</INSTRUCTIONS> is markup, <PHONE_NUMBER> is a redactor's.
+            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in _MASKS.finditer(text))
+    return False
