@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.comparison import is_call
-from evaluators.literals import forms_of
+from evaluators.literals import forms_of, shape_of
 from evaluators.pool import Pool
 from evaluators.seen import Seen
 from schemas.payload import is_placeholder
@@ -202,32 +202,11 @@ def _word(word: Word, kinds: list[str], tool: Tool) -> Judgement:
 
 def _names_another(known: Known, words: Pool, value: str) -> bool:
     """Whether the words name something of the same shape: then the run is about that, and not about this value."""
-    shape = _shape(value)
+    shape = shape_of(value)
     if shape is None or known.looks >= LOOKS_MAX:
         return False
     known.looks += 1
-    return any(shape.search(text) is not None for text in words.texts())
-
-
-@lru_cache(maxsize=4096)
-def _shape(value: str) -> re.Pattern[str] | None:
-    """What ids like this one look like, in lower case: digits vary, and letters where there are more than three in a row.
-
-    None where it is no shape of an id: fewer than three digits, or no mark or letter among less than six.
-    """
-    digits = sum(map(str.isdigit, value))
-    if digits < 3 or len(value) > 80 or (value.isdigit() and digits < 6):
-        return None
-    parts = re.findall(r"\d+|[^\W\d_]+|[\W_]+", value.lower())
-    pattern = "".join(
-        f"[0-9]{{{len(part)}}}"
-        if part.isdigit()
-        else r"[^\W\d_]+"
-        if part.isalpha() and len(part) > 3
-        else re.escape(part)
-        for part in parts
-    )
-    return re.compile(rf"(?<![\w]){pattern}(?![\w])")
+    return words.shows(shape)
 
 
 def _values(arguments: Any, path: str) -> list[str]:

@@ -218,3 +218,24 @@ def forms_of(value: str) -> Forms:
 def _ways(piece: str) -> tuple[str, ...]:
     prefixed = _PREFIXED.fullmatch(piece)
     return (piece,) if prefixed is None else (piece, prefixed.group(1))
+
+
+@lru_cache(maxsize=4096)
+def shape_of(value: str) -> re.Pattern[str] | None:
+    """What ids like this one look like, in lower case: digits vary, and letters where there are more than three in a row.
+
+    None where it is no shape of an id: fewer than three digits, or no mark or letter among less than six.
+    """
+    digits = sum(map(str.isdigit, value))
+    if digits < 3 or len(value) > 80 or (value.isdigit() and digits < 6):
+        return None
+    parts = re.findall(r"\d+|[^\W\d_]+|[\W_]+", value.lower())
+    pattern = "".join(
+        f"[0-9]{{{len(part)}}}"
+        if part.isdigit()
+        else r"[^\W\d_]+"
+        if part.isalpha() and len(part) > 3
+        else re.escape(part)
+        for part in parts
+    )
+    return re.compile(rf"(?<![\w]){pattern}(?![\w])")

@@ -7,7 +7,7 @@ questions together stay linear in the texts.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from evaluators.literals import UNITS, Forms, numbers, tokens
 
@@ -121,9 +121,9 @@ class Pool:
             self._count(text)
         return self._numbers
 
-    def texts(self) -> Iterator[str]:
-        """All texts in lower case, oldest first."""
-        return (text.lower() for text in self._all)
+    def shows(self, shape: re.Pattern[str]) -> bool:
+        """Whether something of this shape, in lower case, stands in the texts. Reads all of them: to be asked rarely."""
+        return any(shape.search(text.lower()) is not None for text in self._all)
 
     def _searched(self, word: str) -> Sequence[Text]:
         """Live texts that may hold this word, newest first."""

@@ -81,6 +81,11 @@ class Seen:
         forms = forms_of(value)
         return self._results.holds(forms) or self._words.holds(forms) or self._retold.holds(forms)
 
+    def shows(self, shape: re.Pattern[str]) -> bool:
+        """Whether something of this shape was seen. Reads everything: to be asked rarely."""
+        self._take()
+        return self._results.shows(shape) or self._words.shows(shape)
+
     def holds_number(self, amount: int) -> bool:
         """Whether a number, in ten-thousandths, was seen."""
         self._take()
