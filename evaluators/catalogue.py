@@ -9,7 +9,10 @@ from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistr
 from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
 from evaluators.efficiency import StepEfficiency
+from evaluators.entity import EntityConsistency
 from evaluators.parameters import ParameterValidation
+from evaluators.provenance import ArgumentProvenance
+from evaluators.reasoning import ReasoningQuality
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
 
@@ -17,6 +20,9 @@ EVALUATORS: tuple[Evaluator, ...] = (
     ParameterValidation(),
     ToolCallSuccess(),
     StepLatencyBudget(),
+    ArgumentProvenance(),
+    EntityConsistency(),
+    ReasoningQuality(),
     FunctionCallAccuracy(),
     StepEfficiency(),
     TaskCompletion(),

@@ -18,6 +18,7 @@ UNITS = 10_000  # amounts are whole ten-thousandths: sums of prices are exact
 SIGNIFICANT_MIN = 3  # digits of an amount that is worth asking for: 50 and 1,500 are counts, policies, round sums
 _INTEGER_ID_MIN = 1_000_000  # seven digits: a number of that size that is not round is rather an id
 _AMOUNT_MAX = 1e11
+_NUMBER_CHARS_MAX = 24
 
 _ID = re.compile(r"#?[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
@@ -162,8 +163,14 @@ def _read(number: str) -> tuple[int, ...]:
 
 
 def numbers(text: str) -> set[int]:
-    """All numbers of a text, by value."""
-    return {value for number in _NUMBER.findall(text) if len(number) <= 24 for value in _read(number)}
+    """All numbers of a text, by value. Commas may group digits or part numbers (JSON without blanks): both are read."""
+    found: set[int] = set()
+    for number in _NUMBER.findall(text):
+        if len(number) <= _NUMBER_CHARS_MAX:
+            found.update(_read(number))
+        if "," in number:
+            found.update(value for part in number.split(",") if part for value in _read(part[:_NUMBER_CHARS_MAX]))
+    return found
 
 
 def tokens(text: str) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from evaluators.base import Context
 from evaluators.literals import forms_of, leaves
 from evaluators.pool import Pool, Text
-from schemas.payload import json_or_text
+from schemas.payload import is_placeholder, json_or_text
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
@@ -161,6 +161,8 @@ class Seen:
         self._answered.add(span.result)
         if span.call_id:
             self._answered.add(span.call_id)
+        if is_placeholder(span.result):
+            self._masked = True
         self._unmasked.append(span.result)
         if span.kind == "human":
             self._words.add(Text(span.result))

@@ -12,8 +12,9 @@ import orjson
 from schemas.payload import json_or_text, read_arguments
 
 PLAN_STEPS_MAX = 100
-# Marks of a thought or of a requested call in the raw text: without one of them it is not parsed.
-_MARKS = ('"arguments"', '"reasoning', '"thinking', '"tool_use"', '"args"', '"thought"', "Thought:")
+# Marks of a thought or of a requested call in the raw text: without one of them it is not parsed. An expression that
+# begins with one fixed character is as fast as a search for one word.
+_MARK = re.compile(r'"(?:arg(?:s|uments)"|reasoning|thinking|tool_use"|thought")')
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
 _REASONS = frozenset({"reasoning", "thinking"})
 _OTHERS = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
@@ -53,7 +54,7 @@ class Said(NamedTuple):
 
 def may_hold_thought(raw: str) -> bool:
     """Whether output messages may hold a thought or a requested call; False is sure."""
-    return any(map(raw.__contains__, _MARKS))
+    return _MARK.search(raw) is not None or "Thought:" in raw
 
 
 def said_in(raw: str) -> Said:
