@@ -27,6 +27,7 @@ _DATE = re.compile(
     r"(?:19|20)\d\d(?:([-/.])\d{1,2}\1\d{1,2}|-\d\d|(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]))(?!\d)"
     r"|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d\d)(?!\d)"
 )
+_DIGIT = re.compile(r"[0-9]")
 _EPOCH = re.compile(r"1[4-9]\d{8}(?:\d{3})?")  # seconds or milliseconds, 2014 to 2033: a clock was read, no text
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _MONEY = re.compile(r"[$€£¥]?\s?[-+]?(\d[\d.,']{0,20})\s?(?:[$€£¥%]|[A-Z]{3})?")
@@ -45,23 +46,29 @@ _MADE_UP = re.compile(
 Leaves = list[tuple[str, Any]]
 
 
-def ids_in(found: Leaves) -> list[tuple[str, str]]:
-    """The id-like ones of some leaves with their paths; placeholders are none."""
-    out = []
-    for path, value in found:
+def ids_in(found: Leaves) -> tuple[list[tuple[str, str]], Leaves]:
+    """The id-like ones of some leaves with their paths, and the leaves that are no ids; placeholders are neither."""
+    ids: list[tuple[str, str]] = []
+    others: Leaves = []
+    for leaf in found:
+        path, value = leaf
         if type(value) is str:
-            if len(value) <= ID_CHARS_MAX and is_id(value) and not _MADE_UP.search(path):
-                out.append((path, value))
+            if len(value) > ID_CHARS_MAX or not is_id(value):
+                others.append(leaf)
+            elif not _MADE_UP.search(path):
+                ids.append((path, value))
         elif type(value) is int and abs(value) >= _INTEGER_ID_MIN:
             digits = str(abs(value)) if abs(value) < 10**ID_CHARS_MAX else ""
             if _is_significant(digits) and _is_number_id(digits):
-                out.append((path, digits))
-    return out
+                ids.append((path, digits))
+        else:
+            others.append(leaf)
+    return ids, others
 
 
-def amounts_in(found: Leaves) -> list[tuple[str, int]]:
-    """The amount-like ones of some leaves with their paths, in ten-thousandths; what is an id is no amount."""
-    amounts = ((path, amount_of(value)) for path, value in found if not (type(value) is str and is_id(value)))
+def amounts_in(others: Leaves) -> list[tuple[str, int]]:
+    """The amount-like ones of leaves that are no ids with their paths, in ten-thousandths."""
+    amounts = ((path, amount_of(value)) for path, value in others)
     return [(path, amount) for path, amount in amounts if amount is not None]
 
 
@@ -85,28 +92,27 @@ def leaves(value: Any) -> Leaves:
     return found
 
 
+@lru_cache(maxsize=8192)
 def is_id(value: str) -> bool:
     """Whether a text as a whole is an id, by its shape.
 
     An e-mail address; five digits or more; letters with four digits (years not counted), or with letters and digits
     taking turns three times. No date, no point in time.
     """
-    if not 5 <= len(value) <= ID_CHARS_MAX or is_placeholder(value):
+    if not 5 <= len(value) <= ID_CHARS_MAX or value.isalpha() or is_placeholder(value):
         return False
     if "@" in value:
         return _EMAIL.fullmatch(value) is not None
     if _ID.fullmatch(value) is None:
         return _PHONE.fullmatch(value) is not None and _is_phone(value)
-    if _DATE.match(value) is not None:
-        return False
-    digits = sum(map(str.isdigit, value))
-    if not digits:
+    digits = len(_DIGIT.findall(value))
+    if not digits or _DATE.match(value) is not None:
         return False
     if digits == len(value):
         return _is_number_id(value)
     if not any(map(str.isalpha, value)):
         return digits >= 7
-    counted = sum(map(str.isdigit, _YEAR.sub("", value)))
+    counted = len(_DIGIT.findall(_YEAR.sub("", value)))
     return counted >= 4 or (counted >= 2 and len(_TURNS.findall(value)) >= 3)
 
 
@@ -123,10 +129,10 @@ def amount_of(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        if _DATE.match(value) is not None or _EPOCH.fullmatch(value) is not None:
-            return None
         found = _MONEY.fullmatch(value) if value and len(value) <= 32 else None
-        read = _read(found.group(1)) if found is not None else ()
+        if found is None or _DATE.match(value) is not None or _EPOCH.fullmatch(value) is not None:
+            return None
+        read = _read(found.group(1))
         amount = max(read) if read else None
     elif isinstance(value, int | float) and abs(value) < _AMOUNT_MAX:  # neither infinite nor NaN
         if type(value) is int and abs(value) >= _INTEGER_ID_MIN:
@@ -227,22 +233,9 @@ def _ways(piece: str) -> tuple[str, ...]:
     return (piece,) if prefixed is None else (piece, prefixed.group(1))
 
 
-@lru_cache(maxsize=4096)
-def shape_of(value: str) -> re.Pattern[str] | None:
-    """What ids like this one look like, in lower case: digits vary, and letters where there are more than three in a row.
-
-    None where it is no shape of an id: fewer than three digits, or no mark or letter among less than six.
-    """
-    digits = sum(map(str.isdigit, value))
-    if digits < 3 or len(value) > 80 or (value.isdigit() and digits < 6):
+def shape_of(value: str) -> str | None:
+    """What ids like this one look like, in lower case: every digit a 0. None where it has too few digits for an id."""
+    digits = len(_DIGIT.findall(value))
+    if digits < 3 or len(value) > ID_CHARS_MAX or (value.isdigit() and digits < 6):
         return None
-    parts = re.findall(r"\d+|[^\W\d_]+|[\W_]+", value.lower())
-    pattern = "".join(
-        f"[0-9]{{{len(part)}}}"
-        if part.isdigit()
-        else r"[^\W\d_]+"
-        if part.isalpha() and len(part) > 3
-        else re.escape(part)
-        for part in parts
-    )
-    return re.compile(rf"(?<![\w]){pattern}(?![\w])")
+    return _DIGIT.sub("0", value.lower())

@@ -99,9 +99,9 @@ class Mind:
             self.tell_late(waited[0], waited[1])
         return None
 
-    def is_hopeless(self, key: bytes | None) -> bool:
+    def is_hopeless(self, key: bytes) -> bool:
         """Whether the same call failed, with nothing done since, in a way that a repetition does not mend."""
-        before = self.failed.get(key) if key is not None else None
+        before = self.failed.get(key)
         return before is not None and (before.times >= RETRIES_MAX or not before.transient)
 
     def think(self, step: Step) -> tuple[list[Step], bool]:

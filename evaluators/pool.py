@@ -16,7 +16,9 @@ ASKED_MAX = (
 )
 _LOWER = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
 _NOT_ALNUM = bytes(code for code in range(128) if not chr(code).isalnum())
+_SHAPES = bytes(48 if 48 <= code <= 57 else code for code in _LOWER)
 _NOT_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
+_DIGIT = re.compile(r"[0-9]")
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
 
 
@@ -48,6 +50,10 @@ class Text:
         self.lower()
         return self.may_hold(needle)
 
+    def may_show(self, shape: str) -> bool:
+        """Whether something of this shape may stand in it; False is sure."""
+        return shape.encode("utf-8", "replace") in self._raw.encode("utf-8", "replace").translate(_SHAPES)
+
     def lower(self) -> str:
         """The part that counts, in lower case, JSON's escapes blanked."""
         if self._lower is None:
@@ -65,11 +71,12 @@ class Text:
 class Pool:
     """Texts to ask."""
 
-    __slots__ = ("_all", "_asked", "_digits", "_live", "_numbers", "_tokens")
+    __slots__ = ("_all", "_asked", "_digits", "_live", "_numbers", "_tokens", "_uncounted")
 
     def __init__(self) -> None:
         self._all: list[Text] = []
         self._live: list[Text] = []  # not yet indexed, oldest first
+        self._uncounted: list[Text] = []  # whose numbers may not be in `_numbers`
         self._digits = b""  # of the live ones
         self._asked = 0  # questions since the last indexing
         self._tokens: set[str] = set()
@@ -79,6 +86,7 @@ class Pool:
         """Take a text in, unread."""
         self._all.append(text)
         self._live.append(text)
+        self._uncounted.append(text)
         self._digits += b"," + text.digits
 
     def holds(self, forms: Forms) -> bool:
@@ -117,13 +125,14 @@ class Pool:
 
     def numbers(self) -> set[int]:
         """All numbers of the texts, in ten-thousandths."""
-        for text in self._live:
+        for text in self._uncounted:
             self._count(text)
+        self._uncounted.clear()
         return self._numbers
 
-    def shows(self, shape: re.Pattern[str]) -> bool:
-        """Whether something of this shape, in lower case, stands in the texts. Reads all of them: to be asked rarely."""
-        return any(shape.search(text.lower()) is not None for text in self._all)
+    def shows(self, shape: str) -> bool:
+        """Whether something of this shape (see `shape_of`) stands in the texts. Reads all of them: to be asked rarely."""
+        return any(text.may_show(shape) and _stands(_DIGIT.sub("0", text.lower()), shape) for text in self._all)
 
     def _searched(self, word: str) -> Sequence[Text]:
         """Live texts that may hold this word, newest first."""

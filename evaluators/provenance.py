@@ -105,15 +105,15 @@ def _judged(state: Origins, step: Step, tool: Tool) -> Judgement | None:
     call, seen = step.call, state.seen
     if call.arguments is None:
         return _TRUNCATED if step.span.flags & TRUNCATED else _NOT_CAPTURED
-    found, constants = leaves(call.arguments), _constants(tool)
-    ids = ids_in(found)
+    constants = _constants(tool)
+    ids, others = ids_in(leaves(call.arguments))
     unseen = [(path, value) for path, value in ids if value not in constants and not seen.holds(value)]
     if unseen:
         return _missed(state, step, [path for path, _ in unseen], tuple(value for _, value in unseen), ())
-    amounts = amounts_in(found)
+    amounts = amounts_in(others)
     unread = [(path, x) for path, x in amounts if x not in constants and not seen.holds_number(x)]
     if unread:
-        numbers = seen.numbers()
+        numbers = seen.numbers(NUMBERS_MAX)
         underived = [(path, x) for path, x in unread if not is_derived(x, numbers)]
         if underived:
             return _missed(state, step, [path for path, _ in underived], (), tuple(x for _, x in underived))
@@ -143,7 +143,11 @@ def _invented(state: Origins, paths: list[str]) -> Judgement:
 
 
 def _derived(paths: list[str], numbers: int) -> Judgement:
-    how = "follows from seen numbers" if numbers <= NUMBERS_MAX else f"may follow from {numbers} seen numbers"
+    how = (
+        "follows from seen numbers"
+        if numbers <= NUMBERS_MAX
+        else f"may follow from more than {NUMBERS_MAX} seen numbers"
+    )
     return scored(1.0, "trace", "derived", f"{how}: {', '.join(paths)}", {"arguments": paths[:PATHS_MAX]})
 
 

@@ -158,10 +158,10 @@ def _thought(state: Mind, step: Step, said: Said, failed: list[Step]) -> Judgeme
         fault = _unseen(state, said, unseen)
     agrees = bool(named & called) or len(ids) > len(unseen) or (bool(failed) and owns_up(text))
     judgement = _fail(fault) if fault is not None else _PASS if agrees else _UNCHECKED
-    for call in said.calls:
-        if state.is_hopeless(call.key):
-            assert call.key is not None
-            state.waiting[call.key] = step, judgement
+    for call in said.calls if state.failed else ():
+        key = call.key()
+        if key is not None and state.is_hopeless(key):
+            state.waiting[key] = step, judgement
             return None
     if fault is None and called and named and not named & called and not any(tool in state.called for tool in named):
         state.open.append((step, frozenset(named), judgement))

@@ -81,7 +81,7 @@ class Seen:
         forms = forms_of(value)
         return self._results.holds(forms) or self._words.holds(forms) or self._retold.holds(forms)
 
-    def shows(self, shape: re.Pattern[str]) -> bool:
+    def shows(self, shape: str) -> bool:
         """Whether something of this shape was seen. Reads everything: to be asked rarely."""
         self._take()
         return self._results.shows(shape) or self._words.shows(shape)
@@ -91,10 +91,16 @@ class Seen:
         self._take()
         return any(pool.has_number(amount) for pool in (self._results, self._words, self._retold))
 
-    def numbers(self) -> set[int]:
-        """All numbers seen."""
+    def numbers(self, enough: int) -> set[int]:
+        """All numbers seen; where there are more than `enough`, more than that many of them."""
         self._take()
-        return self._results.numbers() | self._words.numbers() | self._retold.numbers()
+        found: set[int] = set()
+        for pool in (self._results, self._words, self._retold):
+            numbers = pool.numbers()
+            if len(numbers) > enough:
+                return numbers
+            found |= numbers
+        return found
 
     def heard(self) -> bool:
         """Whether any words of people or of the system were captured."""
@@ -175,9 +181,11 @@ class Seen:
     def _messages(self, agent: str, raw: str, messages: "list[_Messages]") -> None:
         """Input messages mostly repeat the whole talk: of a text that goes on where the last one ended, what is new."""
         before = self._heard.get(agent)
-        self._heard[agent] = raw
-        if before is not None and raw.startswith(before := before.rstrip()[:-1]) and raw[:1] == "[":
-            raw = f"[{raw[len(before) :].lstrip().removeprefix(',')}"
+        self._heard[agent] = whole = raw
+        if before is not None and before[-1:] == "]" and len(whole) >= len(before):
+            head = before[:-1]
+            if whole.startswith(head):
+                raw = f"[{whole[len(head) :].lstrip().removeprefix(',')}"
         if len(raw) < 8 and not raw.strip("[] \n"):
             return
         self._unmasked.append(raw)

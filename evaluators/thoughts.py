@@ -12,9 +12,10 @@ import orjson
 from schemas.payload import json_or_text, read_arguments
 
 PLAN_STEPS_MAX = 100
-# Marks of a thought or of a requested call in the raw text: without one of them it is not parsed. An expression that
-# begins with one fixed character is as fast as a search for one word.
-_MARK = re.compile(r'"(?:arg(?:s|uments)"|reasoning|thinking|tool_use"|thought")')
+# Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it. An
+# expression that begins with one fixed character is as fast as a search for one word.
+_REASONING = re.compile(r'"(?:reasoning|thinking|thought")')
+_REQUEST = re.compile(r'"(?:arg(?:s|uments)"|tool_use")')
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
 _REASONS = frozenset({"reasoning", "thinking"})
 _OTHERS = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
@@ -37,11 +38,20 @@ _TOOL_KEYS = ("tool", "tool_name", "function", "action", "name")
 
 
 class Call(NamedTuple):
-    """A call that was asked for. `key` is that of `ToolCall`: None where the arguments are not known."""
+    """A call that was asked for; arguments None: not captured."""
 
     name: str
     arguments: Any
-    key: bytes | None
+
+    def key(self) -> bytes | None:
+        """That of `ToolCall`: None where the arguments are not known."""
+        if self.arguments is None:
+            return None
+        try:
+            text = orjson.dumps(self.arguments, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # an integer beyond 64 bits
+            return None
+        return self.name.encode("utf-8", "replace") + b"\0" + text
 
 
 class Said(NamedTuple):
@@ -53,8 +63,10 @@ class Said(NamedTuple):
 
 
 def may_hold_thought(raw: str) -> bool:
-    """Whether output messages may hold a thought or a requested call; False is sure."""
-    return _MARK.search(raw) is not None or "Thought:" in raw
+    """Whether output messages may hold a thought; False is sure."""
+    if _REQUEST.search(raw) is not None and ('"text"' in raw or '"content"' in raw):
+        return True
+    return _REASONING.search(raw) is not None or "Thought:" in raw
 
 
 def said_in(raw: str) -> Said:
@@ -105,15 +117,7 @@ def _read(message: dict[str, Any], stack: list[Any], reasons: list[str], calls: 
 
 
 def _call(name: str, arguments: Any) -> Call:
-    if isinstance(arguments, str):
-        arguments, _ = read_arguments(arguments)
-    if arguments is None:
-        return Call(name, None, None)
-    try:
-        text = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits
-        return Call(name, arguments, None)
-    return Call(name, arguments, name.encode("utf-8", "replace") + b"\0" + text)
+    return Call(name, read_arguments(arguments)[0] if isinstance(arguments, str) else arguments)
 
 
 def planned_tools(text: str, tools: frozenset[str]) -> tuple[str, ...]:
