@@ -5,6 +5,7 @@ simulator end with it; and it never says that all is well unless the alerts topi
 """
 
 import asyncio
+import shlex
 import shutil
 import time
 from collections.abc import Coroutine
@@ -74,7 +75,7 @@ def clear(data_dir: Path) -> None:
         return
     if is_running(data_dir):
         raise UserError(
-            f"a demonstration runs in {data_dir} already: stop it with `stepwatch down --data-dir {data_dir}`"
+            f"a demonstration runs in {data_dir} already: stop it with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`"
         )
     if not (data_dir / LOCK_FILE).exists() and any(data_dir.iterdir()):
         raise UserError(f"{data_dir} is no data folder of Stepwatch, so it is not emptied: choose another --data-dir")
@@ -176,7 +177,10 @@ def _verdict(outcome: Outcome, performance: Performance, store: StoreWatch, cons
 def _say_where(stack: LocalStack, console: Console) -> None:
     for part in stack.parts.values():
         plain(console, f"{part.name:<11} {part.address}".rstrip())
-    plain(console, f"The stack stays up. Stop it with Ctrl-C, or `stepwatch down --data-dir {stack.data_dir}`.")
+    plain(
+        console,
+        f"The stack stays up. Stop it with Ctrl-C, or `stepwatch down --data-dir {shlex.quote(str(stack.data_dir))}`.",
+    )
 
 
 async def _unless_the_stack_fails(stack: LocalStack, work: Coroutine[None, None, T]) -> T:
