@@ -92,7 +92,9 @@ async def arrange(settings: Settings) -> None:
 def _load_truth(settings: Settings) -> None:
     path = EXAMPLES / "expectations.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
-    expectations.load(connect(settings), [parse_expectation(text, path.name, n) for n, text in enumerate(lines, 1)])
+    client = connect(settings)
+    expectations.load(client, [parse_expectation(text, path.name, n) for n, text in enumerate(lines, 1)])
+    client.close()
 
 
 async def _play(wishes: Wishes, settings: Settings, expected: frozenset[Series], console: Console) -> int:
@@ -107,11 +109,12 @@ async def _play(wishes: Wishes, settings: Settings, expected: frozenset[Series],
                 await _watch(performance, store, kafka, screen, expected)
                 await asyncio.to_thread(performance.stop)
                 await _settle(performance, store, kafka, screen)
+            outcome = compare(expected, kafka.events)
+            await asyncio.to_thread(_close, store, kafka, console)
+            return _verdict(outcome, performance, store, console)
         finally:
             performance.abandon()
-    outcome = compare(expected, kafka.events)
-    await asyncio.to_thread(_close, store, kafka, console)
-    return _verdict(outcome, performance, store, console)
+            store.close()
 
 
 async def _watch(

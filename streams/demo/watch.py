@@ -65,6 +65,12 @@ class StoreWatch:
         answer = client.query(sql, parameters=dict(parameters or {}))
         return list(answer.column_names), [tuple(row) for row in answer.result_rows]
 
+    def close(self) -> None:
+        """Disconnect."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
     def _count(self, client: Client) -> None:
         (stored, self.decided, self.open_windows), *_ = client.query(COUNTS_SQL).result_rows
         now = time.monotonic()
