@@ -3,8 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -87,16 +86,8 @@ def score_files(
         raise typer.Exit(SKIPPED_EXIT)
 
 
-@contextmanager
-def _sink(out: Path | None) -> Iterator[IO[bytes]]:
-    """The file, or standard output. Raises UserError where it cannot be written."""
-    try:
-        with out.open("wb") if out else open(1, "wb", closefd=False) as sink:
-            yield sink
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(f"{out or 'standard output'}: cannot be written: {error.strerror}") from error
+def _sink(out: Path | None) -> IO[bytes]:
+    return out.open("wb") if out else open(1, "wb", closefd=False)
 
 
 def _write(rows: Iterable[TrajectoryRow], writer: ResultWriter, chosen: frozenset[str], tally: Tally) -> None:

@@ -47,10 +47,7 @@ def infer(
     if out is None:
         sys.stdout.write(text)
     else:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+        out.write_text(text, encoding="utf-8")
     tell_skipped(screen, skipped)
 
 

@@ -133,7 +133,7 @@ def test_what_is_no_span_is_told_and_its_neighbours_are_scored(run, tmp_path):
         (["none.jsonl"], "none.jsonl: cannot be read"),
         ([TRACES, "--evaluators", "ToolCallSucces"], "did you mean ToolCallSuccess?"),
         ([TRACES, "--evaluators", ","], "name at least one"),
-        ([TRACES, "--out", "no/such/folder/x"], "cannot be written"),
+        ([TRACES, "--out", "no/such/folder/x"], "no/such/folder/x: No such file or directory"),
         ([TRACES, "--expectations", "none.jsonl"], "none.jsonl: cannot be read"),
         ([TRACES, "--workflows", "none.yaml"], "none.yaml: cannot be read"),
     ],
