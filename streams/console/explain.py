@@ -1,7 +1,9 @@
 """`stepwatch explain`: one recorded trajectory as a readable tree, with what the evaluators said of every step."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -52,9 +54,17 @@ def explain(
             look = Look(content, fails_only, ascii_only=console.options.ascii_only)
             shown = [_page(source, chosen, look, advance)] if chosen is not None else []
             shown += [note] if note.plain else []
-    for part in shown:
-        console.print(part, soft_wrap=isinstance(part, Text))
+    _show(console, shown)
     tell_skipped(Console(stderr=True, highlight=False), source.skipped)
+
+
+def _show(console: Console, shown: list[RenderableType]) -> None:
+    """Print; in a pipe without the blanks that fill a line up."""
+    with nullcontext() if console.is_terminal else console.capture() as captured:
+        for part in shown:
+            console.print(part, soft_wrap=isinstance(part, Text))
+    if captured is not None:
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 class Source(NamedTuple):

@@ -126,6 +126,7 @@ def test_without_an_id_the_first_trace_that_fails_is_shown_and_the_others_named(
     assert done.returncode == 0
     assert FAILING in done.stdout.splitlines()[0]
     assert "2 of 12 trajectories have a failure; the next: a3a7a1a51045" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
 
 
 @pytest.mark.parametrize("said", [FAILING, FAILING[:6], FAILING.upper()])
