@@ -14,6 +14,7 @@ from schemas.span import RawSpan, Span
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush, StoredHead
+from streams.core.window import window_of
 
 RAW = RawSpan(b"", b"", b"")
 
@@ -147,3 +148,17 @@ class Worker:
         self.engine.acknowledged(self.flush)
         if self.world.owner is self:  # the group refuses a zombie's commit
             self.world.committed = max(self.world.committed, self.flush_end)
+            self._check_rows()
+
+    def _check_rows(self) -> None:
+        """Every trace whose offsets are committed has a row by which recovery finds it, and wakes for it in time."""
+        folded: dict[TraceKey, dict[tuple[bytes, int], Span]] = {}
+        for record in self.world.log[: self.world.committed]:
+            for span in record.spans:
+                items = folded.setdefault(TraceKey(span.tenant, span.trace_id), {})
+                items.setdefault((span.span_id, span.content_hash), span)
+        window = self.world.policy.window
+        for key, items in folded.items():
+            row = self.world.store.rows[key]
+            if row.state == "open" and row.n_items <= len(items):  # one with more was made further on in the log
+                assert row.deadline_ms <= window_of(items.values(), window).deadline_ms(window)
