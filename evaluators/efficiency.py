@@ -8,11 +8,12 @@ import orjson
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 PASS_AT = 0.8
 EVIDENCE_MAX = 20
-_COUNTED = CALL_KINDS | {"handoff", "agent"}
+_COUNTED: frozenset[StepKind] = CALL_KINDS | {"handoff", "agent"}
 _USEFUL = Judgement("pass", 1.0, "trace")
 _REASONS = {
     "wasted": "failed, and nothing of the kind succeeded later",

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.alert import AlertEvent, from_cloud_event
+from schemas.alert import AlertEvent
+from schemas.cloud_event import from_cloud_event
 from streams.console.errors import UserError
 from streams.settings import Settings
 from streams.topics import kafka_options
