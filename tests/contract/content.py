@@ -19,7 +19,7 @@ def _nested(depth: int) -> str:
     return '{"id":' * depth + "1" + "}" * depth
 
 
-TOOLS = ("refund", "look", "verify_user", "cancel", "undo_cancel", "not declared", "", "Refund", "ask_human")
+TOOLS = ("refund", "look", "verify_user", "cancel", "undo_cancel", "refund", "not declared", "", "Refund", "ask_human")
 AGENTS = ("executor", "researcher", "billing", "", "nobody knows it", "executor")
 
 ARGUMENTS = _texts(
@@ -51,6 +51,9 @@ ARGUMENTS = _texts(
     {"id": "<EMAIL>"},
     {"id": "__REDACTED__", "amount": "***"},
     "[REDACTED]",
+    {"id": "C-1001", "amount": -1},
+    {"id": "C-1001", "on": "2026-02-31"},
+    {"id": "C-1001", "amount": 84, "why": "no such reason", "on": "2026-02-01"},
     {"id": "C-1001", "agent_name": "billing"},
     {"agent_name": "researcher", "task": "find order C-2002"},
     {"recipient": "nobody knows it"},
@@ -64,6 +67,7 @@ ARGUMENTS = _texts(
     _nested(300),
     "[" * 2_000,
 )
+USUAL_ARGUMENTS = (*ARGUMENTS[:3], *_texts(None, {"id": "<EMAIL>"}, {"id": "C-1001", "amount": -1}, {"id": 1001}, {}))
 RESULTS = _texts(
     "done",
     {"ok": True, "id": "C-1001", "email": "a@example.com", "amount": 42, "items": ["O-77", "O-78"]},

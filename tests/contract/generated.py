@@ -25,16 +25,24 @@ DAY_MS = 86_400_000.0
 
 _AMOUNT = {"type": "number", "minimum": 0}
 _LINES = {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]}}
-_REFUND = {"id": {"type": "string"}, "amount": _AMOUNT, "lines": _LINES}
+_WHY = {"type": "string", "enum": ["broken", "late"]}
+_REFUND = {
+    "id": {"type": "string"},
+    "amount": _AMOUNT,
+    "lines": _LINES,
+    "why": _WHY,
+    "on": {"type": "string", "format": "date"},
+}
 _BY_ID = {"entity": {"customer": "$.id"}}
+_BY_ORDER = {"entity": {"order": "$.id"}}
 _SHOP = {
     "name": "shop",
     "tools": [
         tool("refund", _REFUND, ["id"], writes=True, latency_budget_ms=60, **_BY_ID),
         tool("look", {"id": {}}, **_BY_ID),
         tool("verify_user", {"id": {"type": "string"}}),
-        tool("cancel", {"id": {}}, writes=True, inverse="undo_cancel", **_BY_ID),
-        tool("undo_cancel", {"id": {}}, writes=True, inverse="cancel", **_BY_ID),
+        tool("cancel", {"id": {}}, writes=True, inverse="undo_cancel", **_BY_ORDER),
+        tool("undo_cancel", {"id": {}}, writes=True, inverse="cancel", **_BY_ORDER),
         tool("ask_human"),
     ],
     "policy": {
@@ -86,7 +94,7 @@ def _call(dice: Dice, **fixed: Any) -> Fields:
     fields = {
         "kind": dice.of(("tool_call", "tool_call", "tool_call", "retrieval")),
         "tool": dice.of(content.TOOLS),
-        "arguments": dice.of(content.ARGUMENTS),
+        "arguments": dice.of(dice.of((content.USUAL_ARGUMENTS, content.ARGUMENTS))),
         "result": dice.of(content.RESULTS),
         "status": dice.of(content.STATUSES),
         "error_type": dice.of(content.ERROR_TYPES),
@@ -138,6 +146,20 @@ def talk(dice: Dice, kind: str = "llm") -> list[Fields]:
     ]
 
 
+def errand(dice: Dice) -> Sequence[Fields]:
+    """What a good run looks like: asked, looked up, verified, proposed, agreed to, written; on somebody else, at times."""
+    said = '[{"role": "user", "parts": [{"type": "text", "content": "%s"}]}]'
+    asked = {"kind": "llm", "name": "chat", "input_messages": said % "I am C-1001, refund 42 please"}
+    proposed = {**asked, "output_messages": "I will refund 42 to C-1001. Do you agree?"}
+    agreed = {**asked, "input_messages": said % dice.of(("Yes, please do", "No", "What?"))}
+    mine, other = '{"id": "C-1001", "amount": 42}', '{"id": "C-2002", "amount": 42}'
+    plain = {"kind": "tool_call", "status": 0, "error_type": "", "exception": "", "result": "done"}
+    looked = _call(Dice(0), tool="look", arguments='{"id": "C-1001"}', result=dice.of((mine, other, None)))
+    written = {**_call(dice, tool=dice.of(("refund", "cancel"))), **plain, "arguments": dice.of((mine, other))}
+    verified = _call(Dice(0), tool="verify_user", arguments='{"id": "C-1001"}')
+    return dice.of(((asked, looked, verified, proposed, agreed, written), (asked, looked, written), (written, asked)))
+
+
 def plan(dice: Dice) -> list[Fields]:
     """A planner's call."""
     return talk(dice, "planner")
@@ -180,8 +202,8 @@ def structure(dice: Dice) -> list[Fields]:
     return [{"kind": dice.of(("internal", "workflow", "memory")), "name": dice.of(("node", "chain", "POST /"))}]
 
 
-ACTS: tuple[Callable[[Dice], list[Fields]], ...] = (
-    one_call, one_call, talk, retry, parallel, round_trip, plan, check, handoff, nested_agent, human, structure,
+ACTS: tuple[Callable[[Dice], Sequence[Fields]], ...] = (
+    one_call, one_call, errand, talk, retry, parallel, round_trip, plan, check, handoff, nested_agent, human, structure,
 )  # fmt: skip
 PARENTS = ("root", "root", "before", "missing", "none", "itself", "next")  # the last two: cycles
 SKEWS_MS = (0.0, 0.0, 0.0, -5_000.0, 5_000.0, -400 * DAY_MS)
@@ -212,7 +234,7 @@ def runs(draw: st.DrawFn) -> Run:
     for act, choices, place in acts:
         where = Dice(place)
         for fields in act(Dice(choices)):
-            spans.append(_placed(fields, len(spans) + 1, where, service))
+            spans.append(_placed(dict(fields), len(spans) + 1, where, service))
     if dice.of((True, True, False)) or not spans:
         name, kind = dice.of((("invoke_agent", "agent"), ("run", "workflow"), ("chat", "llm")))
         task, carried = dice.of(("t1", "")), dice.of(content.EXPECTATIONS)
@@ -247,6 +269,8 @@ def _placed(fields: Fields, n: int, where: Dice, service: str) -> Span:
         resource_id=where.of((1, 1, 2)),
         **{"agent": where.of(content.AGENTS), **fields},
     )
+    if where.of((False,) * 9 + (True,)):
+        of = of._replace(end_ns=0)  # it never ended
     return of._replace(parent_id=b"", is_end=True) if parent == "none" else of
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from tests.contract.work import RATIO_MAX, SHAPES, growth
+from tests.contract.work import SHAPES, is_linear
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda e: type(e).__name__)
 def test_four_times_the_steps_are_four_times_the_work(evaluator: Evaluator, shape: str) -> None:
-    assert growth(evaluator, EVALUATORS, shape) <= RATIO_MAX
+    assert is_linear(evaluator, EVALUATORS, shape)

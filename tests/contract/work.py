@@ -15,7 +15,7 @@ from tests.builders import llm_span, span, tool_span, trajectory
 from tests.contract.generated import REGISTRY, TRUTHS
 
 SHOP = REGISTRY.workflow("shop")
-FEW, MANY = 50, 200
+SCALES = ((50, 200), (1_000, 4_000))  # the second is tried where the first says too much: what is bounded levels off
 RATIO_MAX = 5.0  # 4 is linear, 16 quadratic
 
 
@@ -62,9 +62,16 @@ def judging(of: Trajectory, evaluators: tuple[Evaluator, ...]) -> int:
     return work_of(act)
 
 
-def growth(evaluator: Evaluator, others: tuple[Evaluator, ...], shape: str) -> float:
-    """By how much its work grows from FEW to MANY steps of this shape."""
-    few, many = run_of(shape, FEW), run_of(shape, MANY)
+def is_linear(evaluator: Evaluator, others: tuple[Evaluator, ...], shape: str) -> bool:
+    """Whether four times the steps of this shape are about four times the work, at some scale."""
+    return any(growth(evaluator, others, shape, scale) <= RATIO_MAX for scale in SCALES)
+
+
+def growth(
+    evaluator: Evaluator, others: tuple[Evaluator, ...], shape: str, scale: tuple[int, int] = SCALES[0]
+) -> float:
+    """By how much its work grows from few to many steps."""
+    few, many = (run_of(shape, count) for count in scale)
     if not isinstance(evaluator, Combining):
         return judging(many, (evaluator,)) / judging(few, (evaluator,))
     without = tuple(other for other in others if other is not evaluator)
