@@ -94,6 +94,16 @@ class BrokenContext(Broken):
         return []
 
 
+class BrokenBefore(BrokenContext):
+    def applies(self, workflow: object) -> bool:
+        raise RuntimeError("applies")
+
+
+class BrokenAtTheStart(BrokenContext):
+    def initial(self, context: object) -> None:
+        raise RuntimeError("initial")
+
+
 class BrokenAtTheEnd(BrokenContext):
     def update(self, state: object, step: object) -> None: ...
 
@@ -115,7 +125,15 @@ class BrokenListener(BrokenCombining):
         raise RuntimeError("update")
 
 
-BROKEN = (BrokenLocal(), BrokenContext(), BrokenAtTheEnd(), BrokenCombining(), BrokenListener())
+BROKEN: tuple[Any, ...] = (
+    BrokenLocal(),
+    BrokenBefore(),
+    BrokenAtTheStart(),
+    BrokenContext(),
+    BrokenAtTheEnd(),
+    BrokenCombining(),
+    BrokenListener(),
+)
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda b: type(b).__name__)
@@ -126,6 +144,13 @@ def test_what_an_evaluator_throws_is_its_error_and_the_others_go_on(broken):
     assert [(r.evaluator, r.reason_code, r.score) for r in faults] == [("Broken", "exception", None)]
     assert "RuntimeError" in faults[0].reason
     assert [r for r in results if r.verdict != "error"] == list(judge(given_))
+
+
+def test_several_that_throw_are_an_error_each():
+    given_ = trajectory(tool_span(1, "refund", {"id": "1"}), workflow=SHOP)
+    broken = (BrokenBefore(), BrokenAtTheStart(), BrokenContext())
+    faults = [r.reason for r in judge(given_, evaluators=(*broken, *EVALUATORS)) if r.verdict == "error"]
+    assert sorted(faults) == [f"RuntimeError: {at}" for at in ("applies", "context", "initial")]
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda e: type(e).__name__)
