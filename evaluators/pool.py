@@ -27,16 +27,13 @@ class Text:
 
     __slots__ = ("_blob", "_lower", "_raw", "_refine", "counted", "digits")
 
-    def __init__(self, raw: str, refine: Callable[[], str] | None = None, twin: "Text | None" = None) -> None:
-        """`twin` has the same raw text: what is made of that is made once."""
+    def __init__(self, raw: str, refine: Callable[[], str] | None = None) -> None:
         self._raw = raw
         self._refine = refine
         self._blob: bytes | None = None  # ASCII letters and digits alone, in lower case
         self._lower: str | None = None
         # Its digits alone: mostly few, and an id whose digits do not follow each other there is not in the text.
-        self.digits: bytes = (
-            raw.encode("utf-8", "replace").translate(None, _NOT_DIGITS) if twin is None else twin.digits
-        )
+        self.digits: bytes = raw.encode("utf-8", "replace").translate(None, _NOT_DIGITS)
         self.counted = False  # whether its numbers are in the pool's
 
     def may_hold(self, needle: bytes) -> bool:

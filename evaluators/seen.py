@@ -50,8 +50,11 @@ class Seen:
     def __init__(self, context: Context) -> None:
         self._last = -1
         self._new: list[Step] = []
-        self._words, self._results = Pool(), Pool()
-        self._retold = Pool()  # results as input messages tell them: asked last, for mostly they are there themselves
+        self._results = Pool()  # as the calls brought them
+        self._said = Pool()  # all that input messages say, but for the model's own words
+        # The same told apart, made where somebody asks: words, and results as messages tell them.
+        self._words, self._retold = Pool(), Pool()
+        self._parts: list[_Messages] = []  # not yet told apart
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
@@ -64,43 +67,44 @@ class Seen:
             self._last = step.index
             self._new.append(step)
 
-    def words(self) -> Pool:
-        """What people and the system said."""
-        self._take()
-        return self._words
-
-    def has_result(self, value: str) -> bool:
-        """Whether an id stands in what calls and retrievals brought."""
-        self._take()
-        forms = forms_of(value)
-        return self._results.holds(forms) or self._retold.holds(forms)
-
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""
         self._take()
         forms = forms_of(value)
-        return self._results.holds(forms) or self._words.holds(forms) or self._retold.holds(forms)
+        return self._results.holds(forms) or self._said.holds(forms)
+
+    def is_named(self, value: str) -> bool:
+        """Whether an id stands in the words of people or of the system."""
+        self._take()
+        forms = forms_of(value)
+        return self._said.holds(forms) and self._told_apart()[0].holds(forms)
+
+    def is_result(self, value: str) -> bool:
+        """Whether an id stands in what calls and retrievals brought."""
+        self._take()
+        forms = forms_of(value)
+        return self._results.holds(forms) or (self._said.holds(forms) and self._told_apart()[1].holds(forms))
+
+    def is_shape_named(self, shape: str) -> bool:
+        """Whether something of this shape stands in the words. Reads all of them: to be asked rarely."""
+        self._take()
+        return self._said.shows(shape) and self._told_apart()[0].shows(shape)
 
     def shows(self, shape: str) -> bool:
         """Whether something of this shape was seen. Reads everything: to be asked rarely."""
         self._take()
-        return self._results.shows(shape) or self._words.shows(shape)
+        return self._results.shows(shape) or self._said.shows(shape)
 
     def holds_number(self, amount: int) -> bool:
         """Whether a number, in ten-thousandths, was seen."""
         self._take()
-        return any(pool.has_number(amount) for pool in (self._results, self._words, self._retold))
+        return self._results.has_number(amount) or self._said.has_number(amount)
 
     def numbers(self, enough: int) -> set[int]:
         """All numbers seen; where there are more than `enough`, more than that many of them."""
         self._take()
-        found: set[int] = set()
-        for pool in (self._results, self._words, self._retold):
-            numbers = pool.numbers()
-            if len(numbers) > enough:
-                return numbers
-            found |= numbers
-        return found
+        found = self._results.numbers()
+        return found if len(found) > enough else found | self._said.numbers()
 
     def heard(self) -> bool:
         """Whether any words of people or of the system were captured."""
@@ -119,8 +123,9 @@ class Seen:
             return "truncated"
         if self._gap:
             return "not_captured"
-        while self._unmasked and not self._masked:
-            self._masked = _has_mask(self._unmasked.pop())
+        if self._unmasked:
+            self._masked = self._masked or _has_mask("\n".join(self._unmasked))
+            self._unmasked.clear()
         return "redacted" if self._masked else ""
 
     def frame(self, roots: Sequence[Span]) -> Pool:
@@ -154,10 +159,16 @@ class Seen:
             self._results.add(Text("\n".join(results)))
         if messages:
             raw = "\n".join(part.raw for part in messages)
-            said = Text(raw, lambda: "\n".join(part.words() for part in messages))
-            self._words.add(said)
-            if "tool" in raw or "unction" in raw:
-                self._retold.add(Text(raw, lambda: "\n".join(part.results() for part in messages), said))
+            self._said.add(Text(raw, lambda: "\n".join(part.all() for part in messages)))
+            self._parts += messages
+
+    def _told_apart(self) -> tuple[Pool, Pool]:
+        """Words, and results as messages tell them."""
+        for part in self._parts:
+            self._words.add(Text(part.words()))
+            self._retold.add(Text(part.results()))
+        self._parts.clear()
+        return self._words, self._retold
 
     def _result(self, step: Step, results: list[str]) -> None:
         span = step.span
@@ -172,6 +183,7 @@ class Seen:
         self._unmasked.append(span.result)
         if span.kind == "human":
             self._words.add(Text(span.result))
+            self._said.add(Text(span.result))
             self._speaks = True
         elif step.call.failed:
             self._results.add(Text(span.result, partial(_without_echo, step)))
