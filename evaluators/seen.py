@@ -8,6 +8,7 @@ call that it made with it.
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 from evaluators.base import Context
@@ -17,6 +18,7 @@ from schemas.payload import is_placeholder, json_or_text
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
+MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
 _LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 _CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
@@ -36,7 +38,7 @@ _ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "res
 _SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
 # What a redactor leaves inside a text; and, to find quickly that there is none, what capitals and marks it begins with.
 _MASKS = re.compile(
-    r"__[A-Z][A-Z_]*__|\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
+    r"__[A-Z][A-Z_]*__|(?<!\*)\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
     r"|\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked)(?::[^\]]{0,40})?\]|<(?:redacted|masked)>"
 )
 _CAPITALS = bytes(65 if 65 <= code <= 90 else code for code in range(256))
@@ -276,5 +278,6 @@ def _has_mask(text: str) -> bool:
     for mark in _MARKS:
         if mark in marks:
             # <INSTRUCTIONS>...</INSTRUCTIONS> is markup, <PHONE_NUMBER> is a redactor's.
-            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in _MASKS.finditer(text))
+            found = islice(_MASKS.finditer(text), MASKS_MAX)
+            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in found)
     return False
