@@ -15,14 +15,13 @@ from evaluators.base import Context
 from evaluators.literals import forms_of, leaves
 from evaluators.pool import Pool, Text
 from schemas.payload import is_placeholder, json_or_text
-from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, is_step
+from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
 MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
 _LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 _CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
-_MODELS = frozenset({"llm", "planner"})
 # Who speaks, as `role` or `type` of a message or of a part, in the dialects of OpenAI, Anthropic, GenAI, LangChain.
 _OWN = frozenset(
     {"assistant", "model", "ai", "aimessage", "aimessagechunk", "tool_call", "tool_use", "function_call"}
@@ -154,8 +153,8 @@ class Seen:
                 self._result(step, results)
             if span.input_messages is not None:
                 self._messages(step.agent, span.input_messages, messages)
-            elif span.kind in _MODELS:
-                self._unheard = True
+            elif (span.kind == "llm" or (span.kind == "planner" and span.model)) and span.status != ERROR:
+                self._unheard = True  # a call of a model; a span around planning has its messages in the call below
         self._new.clear()
         if results:
             self._results.add(Text("\n".join(results)))
