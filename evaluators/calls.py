@@ -1,6 +1,7 @@
 """FunctionCallAccuracy: the calls that were executed against those that were expected."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.comparison import (
@@ -33,6 +34,16 @@ _PASS = Judgement("pass", 1.0, "task_truth")
 _GOOD = Judgement("pass", 1.0, "registry")
 
 
+@dataclass(slots=True)
+class Compared:
+    """The executed calls, and what was said of the newest comparison: it holds until a call comes that changes it."""
+
+    calls: ExecutedCalls
+    compared: Comparison | None = None
+    of_steps: list[tuple[Step, Judgement]] = field(default_factory=list)
+    so_far: Judgement | None = None  # of the trajectory, while it is open
+
+
 class FunctionCallAccuracy:
     """Executed calls against expected calls, as the best one-to-one assignment.
 
@@ -57,23 +68,31 @@ class FunctionCallAccuracy:
         """Truth belongs to the trace, not to the workflow."""
         return True
 
-    def initial(self, context: Context) -> ExecutedCalls:
+    def initial(self, context: Context) -> Compared:
         """No calls yet."""
-        return context.shared(ExecutedCalls)
+        return Compared(context.shared(ExecutedCalls))
 
-    def update(self, state: ExecutedCalls, step: Step) -> None:
+    def update(self, state: Compared, step: Step) -> None:
         """Keep the calls that did their work: an assignment needs all of them at once."""
-        state.add(step)
+        state.calls.add(step)
 
-    def finish(self, state: ExecutedCalls, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
+    def finish(self, state: Compared, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """With truth: each deciding call, and the trajectory."""
         truth = trajectory.truth
         if truth is None:
             return
-        compared = state.compare()
-        yield from _of_steps(compared.matched, compared.banned, truth)
-        reads = _reads(compared, trajectory.workflow)
-        yield None, _of_trajectory(compared.matched, compared.banned, trajectory, truth, reads)
+        compared = state.calls.compare()
+        if compared is not state.compared:
+            state.compared = compared
+            state.of_steps = list(_of_steps(compared.matched, compared.banned, truth))
+            state.so_far = None
+        yield from state.of_steps
+        if trajectory.closed:
+            reads = _reads(compared, trajectory.workflow)
+            yield None, _of_trajectory(compared.matched, compared.banned, trajectory, truth, reads)
+        else:
+            state.so_far = state.so_far or _of_trajectory(compared.matched, compared.banned, trajectory, truth, {})
+            yield None, state.so_far
 
 
 def _reads(compared: Comparison, workflow: Workflow) -> dict[str, int]:

@@ -48,15 +48,16 @@ class ExecutedCalls:
         self._seen = step.index
         if not (is_call(step, self._workflow) and step.call.executed):
             return
-        self._compared = None
         self.calls.append(step)
         if decides(step.call.name, self._workflow):
+            self._compared = None
             self.decisive.append(step)
         if self._truth is not None and self._truth.forbidden_calls and forbidden(step, self._truth.forbidden_calls):
+            self._compared = None
             self.banned.append(step)
 
     def compare(self) -> Comparison:
-        """The comparison as of now; only where there is a truth."""
+        """The comparison as of now: one and the same value until a call comes that changes it. Only with a truth."""
         if self._compared is None:
             assert self._truth is not None
             expected = expectations(self._truth, self._workflow)

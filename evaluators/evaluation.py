@@ -16,7 +16,7 @@ from evaluators.plan import Plan, plan
 from evaluators.rows import about_step, about_whole, fault
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
-from schemas.result import Result
+from schemas.result import Judgement, Result
 from schemas.span import Span
 from schemas.trajectory import OVER_CAP, CloseReason, Step, Trajectory
 
@@ -55,7 +55,7 @@ class Evaluation:
         self._states = [evaluator.initial(context) for evaluator, _ in chosen.contextual]
         self._combined = [(evaluator, evaluator.initial(context), pass_at) for evaluator, pass_at in chosen.combining]
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
-        self._late: list[list[tuple[int, Result]]] = [[] for _ in chosen.contextual]
+        self._late: list[dict[int, tuple[Judgement, Result]]] = [{} for _ in chosen.contextual]  # by step
         self._whole: list[list[Result]] = [[] for _ in chosen.contextual]
         self._every = self._touched = (1 << len(chosen.contextual)) - 1  # a bit each: may have something new to say
         self._frame: tuple[CloseReason, tuple[Span, ...]] | None = None
@@ -105,8 +105,8 @@ class Evaluation:
             kind = span.kind
             said = local_results(step, chosen, workflow, known)
             try:
-                for index, update, evaluator, pass_at in chosen.folding[kind]:
-                    judgement = update(states[index], step)
+                for place, update, evaluator, pass_at in chosen.folding[kind]:
+                    judgement = update(states[place], step)
                     if judgement is not None:
                         said.append(about_step(step, evaluator, judgement, pass_at))
                 for evaluator, state, _ in self._combined:
@@ -131,27 +131,29 @@ class Evaluation:
             self._finish(trajectory)
         whole = list(chain.from_iterable(self._whole))
         whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
-        late = list(chain.from_iterable(self._late))
-        self._combine(trajectory, [result for _, result in late], whole)
-        return (*self._by_step(late), *whole)
+        self._combine(trajectory, [row for late in self._late for _, row in late.values()], whole)
+        return (*self._by_step(), *whole)
 
     def _finish(self, trajectory: Trajectory) -> None:
         """Ask the evaluators that may have something new to say."""
         rootless = trajectory.root is None and bool(trajectory.closed)
-        for index, (evaluator, pass_at) in enumerate(self._plan.contextual):
-            if not self._touched >> index & 1:
-                continue
-            late, whole = [], []
+        for place, evaluator, pass_at in self._plan.contextual_of(self._touched):
+            before = self._late[place]
+            late: dict[int, tuple[Judgement, Result]] = {}
+            whole = []
             try:
-                for step, judgement in evaluator.finish(self._states[index], trajectory):
+                for step, judgement in evaluator.finish(self._states[place], trajectory):
                     if step is not None:
-                        late.append((step.index, about_step(step, evaluator, judgement, pass_at)))
+                        told = before.get(step.index)
+                        if told is None or told[0] is not judgement:
+                            told = (judgement, about_step(step, evaluator, judgement, pass_at))
+                        late[step.index] = told
                     else:
                         said = _NO_ROOT if rootless else judgement
                         whole.append(about_whole(trajectory, self._end_ns, evaluator, said, pass_at))
             except Exception as error:
                 raise _Broken(evaluator, error) from error
-            self._late[index], self._whole[index] = late, whole
+            self._late[place], self._whole[place] = late, whole
         self._touched = 0
 
     def _combine(self, trajectory: Trajectory, late: list[Result], whole: list[Result]) -> None:
@@ -170,10 +172,14 @@ class Evaluation:
                 said[evaluator.name] = row
                 whole.append(row)
 
-    def _by_step(self, late: list[tuple[int, Result]]) -> Iterable[Result]:
-        if not late:
+    def _by_step(self) -> Iterable[Result]:
+        several = [late for late in self._late if late]
+        if not several:
             return chain.from_iterable(self._settled)
-        told: dict[int, list[Result]] = {}
-        for index, result in late:
-            told.setdefault(index, []).append(result)
-        return (r for index, settled in enumerate(self._settled) for r in (*settled, *told.get(index, ())))
+        out: list[Result] = []
+        for index, settled in enumerate(self._settled):
+            out += settled
+            for late in several:
+                if index in late:
+                    out.append(late[index][1])
+        return out

@@ -47,5 +47,6 @@ def _truncated(trajectory: Trajectory, known: Known | None, evaluators: tuple[Ev
     local = [r for step in trajectory.steps for r in local_results(step, chosen, workflow, known)]
     ends = [step.span.end_ns for step in trajectory.steps] + [root.end_ns for root in trajectory.roots]
     end_ns = max(ends, default=0)
-    others = {e.name: e for e, _ in (*chosen.contextual, *chosen.combining)}
+    others: dict[str, Evaluator] = {e.name: e for e, _ in chosen.contextual}
+    others |= {e.name: e for e, _ in chosen.combining}
     return (*local, *(about_whole(trajectory, end_ns, e, _TRUNCATED, None) for e in others.values()))

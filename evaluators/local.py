@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluators.plan import Plan
+from evaluators.plan import LocalOfKind, Plan
 from evaluators.rows import about_step, fault
 from schemas.registry import Workflow
 from schemas.result import Result
@@ -17,17 +17,20 @@ def local_results(step: Step, chosen: Plan, workflow: Workflow, known: Known | N
     `known` ones were judged from the span alone; they are labelled anew, for only the whole trace tells a step's label
     and agent.
     """
+    evaluators = chosen.local.get(step.span.kind)
+    if evaluators is None:
+        return []
     told = known.get(step.span.span_id) if known is not None else None
     if told is None:
-        return _judged(step, chosen, workflow)
+        return _judged(step, evaluators, workflow)
     if not told or (told[0].step == step.label and told[0].agent == step.agent):
         return list(told)
     return [result._replace(step=step.label, agent=step.agent) for result in told]
 
 
-def _judged(step: Step, chosen: Plan, workflow: Workflow) -> list[Result]:
+def _judged(step: Step, evaluators: LocalOfKind, workflow: Workflow) -> list[Result]:
     out = []
-    for evaluator, pass_at in chosen.local.get(step.span.kind, ()):
+    for evaluator, pass_at in evaluators:
         try:
             judgement = evaluator.judge(step, workflow)
         except Exception as error:  # what an evaluator throws is a result, and costs no other evaluator's

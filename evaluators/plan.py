@@ -12,12 +12,13 @@ from schemas.trajectory import Step
 
 WORKFLOWS_PLANNED = 256  # workflows whose plan is kept; a config change makes new ones
 PassAt = float | None  # the workflow's threshold; None: the evaluator's own
+LocalOfKind = tuple[tuple[SpanLocal, PassAt], ...]
 
 
 class Folding(NamedTuple):
     """A contextual evaluator that is shown a kind of step."""
 
-    index: int  # its place in `Plan.contextual`, and of its state in a fold
+    place: int  # in `Plan.contextual`, and of its state in a fold
     update: Callable[[Any, Step], Judgement | None]
     evaluator: Contextual
     pass_at: PassAt
@@ -26,17 +27,26 @@ class Folding(NamedTuple):
 class Plan(NamedTuple):
     """The evaluators that a workflow has enabled and that have something to judge by."""
 
-    local: Mapping[StepKind, tuple[tuple[SpanLocal, PassAt], ...]]
+    local: Mapping[StepKind, LocalOfKind]
     contextual: tuple[tuple[Contextual, PassAt], ...]
     combining: tuple[tuple[Combining, PassAt], ...]
     folding: Mapping[StepKind, tuple[Folding, ...]]  # for every kind of step
     touching: Mapping[StepKind, int]  # the contextual evaluators that a step of this kind may change, a bit each
+    asked: dict[int, tuple[tuple[int, Contextual, PassAt], ...]]  # the evaluators of such bits, as they are needed
+
+    def contextual_of(self, bits: int) -> tuple[tuple[int, Contextual, PassAt], ...]:
+        """(place, evaluator, threshold) of the contextual evaluators with these bits."""
+        found = self.asked.get(bits)
+        if found is None:
+            found = tuple((place, *of) for place, of in enumerate(self.contextual) if bits >> place & 1)
+            self.asked[bits] = found
+        return found
 
 
 @lru_cache(maxsize=WORKFLOWS_PLANNED)
 def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
     """The plan of this list for this workflow."""
-    local: dict[StepKind, tuple[tuple[SpanLocal, PassAt], ...]] = {}
+    local: dict[StepKind, LocalOfKind] = {}
     contextual: list[tuple[Contextual, PassAt]] = []
     combining: list[tuple[Combining, PassAt]] = []
     for evaluator in evaluators:
@@ -62,4 +72,5 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
             for kind, indexes in shown.items()
         },
         {kind: sum(1 << i for i in indexes) for kind, indexes in shown.items()},
+        {},
     )

@@ -149,21 +149,30 @@ def _string_bytes(value: bytes) -> bytes | None:
         return None
     if len(value) > 1 and value[1] == len(value) - 2 < 0x80:  # most values are short
         return value[2:]
-    length = shift = 0
+    length, end = _varint(value)
+    return value[end:] if end and end + length == len(value) else None
+
+
+def _varint(value: bytes) -> tuple[int, int]:
+    """The varint behind the first tag, and the place where it ends; place 0 when it does not end."""
+    found = shift = 0
     for at in range(1, min(len(value), _VARINT_MAX + 1)):
-        length |= (value[at] & 0x7F) << shift
+        byte = value[at]
+        found |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return found, at + 1
         shift += 7
-        if value[at] < 0x80:
-            return value[at + 1 :] if at + 1 + length == len(value) else None
-    return None
+    return 0, 0
 
 
 def int_of(value: bytes | None) -> int:
     """An AnyValue as a whole number, doubles and numeric strings coerced (JS SDKs send 12.0); 0 when absent or odd."""
     if value is None:
         return 0
-    if value[:1] == b"\x18" and len(value) == 2:
-        return value[1]
+    if value[:1] == b"\x18":  # an int_value and nothing else, as nearly all are
+        found, end = _varint(value)
+        if end == len(value) and found < 1 << 63:
+            return found
     plain = plain_of(value)
     try:
         return int(float(plain)) if isinstance(plain, str | float) else int(plain) if isinstance(plain, int) else 0

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -20,6 +18,7 @@ from streams.alerter.rules_log import RulesLog
 from streams.config_log import ConfigReader
 from streams.settings import Settings
 from streams.topics import kafka_options
+from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
 
 MEMBERSHIP_S = 0.25
@@ -139,14 +138,3 @@ def create_app(settings: Settings) -> LedgerApp:
         await app.consumer.commit()
 
     return app
-
-
-async def or_die(work: Awaitable[None]) -> None:
-    """Faust acks what an agent raises out of: a failure of ours ends the worker instead, before anything is committed."""
-    try:
-        await work
-    except asyncio.CancelledError:
-        raise
-    except Exception:
-        log.critical("stopping: a bug of ours", exc_info=True)
-        os._exit(1)  # not sys.exit: mode would swallow it and go on

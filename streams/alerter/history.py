@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from schemas.alert import AlertEvent, Pipeline, body
+from schemas.alert import AlertEvent, Pipeline
+from schemas.cloud_event import body
 from streams.alerter.patience import patiently
 from streams.settings import Settings
 from streams.store.alert_events import AlertEventRow

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.alert import AlertEvent, Pipeline, to_cloud_event
+from schemas.alert import AlertEvent, Pipeline
+from schemas.cloud_event import to_cloud_event
 from schemas.outcome import Tick, encode
 from streams.alerter.patience import patiently
 from streams.core.alerting import Emitted, Forget

@@ -56,12 +56,12 @@ PUBLISHED_OF_DAY = "SELECT DISTINCT tenant, trace_id FROM published WHERE {withi
 UNFINISHED = """
 WITH mine AS
 (
-    SELECT tenant, trace_id, anchor, argMax(state, revision) AS newest
+    SELECT partition, tenant, trace_id, anchor, argMax(state, revision) AS newest
     FROM trajectories
-    WHERE partition = {partition} AND last_log_at >= {since}
-    GROUP BY tenant, trace_id, anchor
+    WHERE {touched}
+    GROUP BY partition, tenant, trace_id, anchor
 )
-SELECT tenant, trace_id, toUnixTimestamp64Milli(anchor)
+SELECT partition, tenant, trace_id, toUnixTimestamp64Milli(anchor)
 FROM mine
 WHERE newest = 'open' OR (tenant, trace_id) NOT IN
 (
@@ -70,10 +70,12 @@ WHERE newest = 'open' OR (tenant, trace_id) NOT IN
 )
 ORDER BY anchor, tenant, trace_id
 """
-KNOWN = """
-SELECT DISTINCT tenant, trace_id FROM trajectories WHERE partition = {partition} AND last_log_at >= {since}
+KNOWN = "SELECT DISTINCT partition, tenant, trace_id FROM trajectories WHERE {touched}"
+TOUCHED = "(partition = {partition} AND last_log_at >= {since})"
+CLOCKS = """
+SELECT partition, toUnixTimestamp64Milli(max(last_log_at)) FROM partition_clock
+WHERE partition IN ({partitions}) GROUP BY partition
 """
-CLOCK = "SELECT toUnixTimestamp64Milli(max(last_log_at)), count() FROM partition_clock WHERE partition = {partition}"
 TRUTHS = """
 SELECT workflow, task_id, argMax(body, loaded_at) AS body
 FROM expectations WHERE task_id IN {tasks} GROUP BY workflow, task_id
@@ -87,6 +89,14 @@ class StoredSpan(NamedTuple):
     received_ms: int
     content_hash: int
     flags: int
+
+
+class Takeover(NamedTuple):
+    """What the new owner of a partition has to know."""
+
+    last_log_ms: int | None  # the greatest log clock that a row of the partition carries; None without rows
+    unfinished: list[StoredHead]  # open, or decided with outcomes not yet acknowledged; oldest first
+    known: list[TraceKey]  # touched within the horizon
 
 
 class Reader:
@@ -111,30 +121,37 @@ class Reader:
             found |= self._heads(self._ranges(batch))
         return found
 
-    def open_and_unpublished(self, partition: int, since_ms: int = 0) -> list[StoredHead]:
-        """Traces of a partition that are open, or decided with outcomes not yet acknowledged; oldest first.
+    def take_over(self, partitions: Sequence[int], horizon_ms: int) -> dict[int, Takeover]:
+        """What the new owner of these partitions has to know, in four SELECTs for all of them together.
 
-        Only those touched since `since_ms` on the log clock. Raises StoreUnavailable.
+        Only traces touched within the horizon before the partition's own log clock. Raises StoreUnavailable.
         """
-        rows = self._select(UNFINISHED.format(partition=int(partition), since=instant(since_ms)))
-        anchors = {TraceKey(tenant, trace_id): anchor for tenant, trace_id, anchor in rows}
+        numbers = ", ".join(str(int(partition)) for partition in partitions)
+        clocks = {int(partition): int(ms) for partition, ms in self._select(CLOCKS.format(partitions=numbers))}
+        found = {partition: Takeover(clocks.get(partition), [], []) for partition in partitions}
+        if not clocks:
+            return found
+        touched = " OR ".join(
+            TOUCHED.format(partition=partition, since=instant(max(0, last_ms - horizon_ms)))
+            for partition, last_ms in clocks.items()
+        )
+        for partition, *key in self._select(KNOWN.format(touched=touched)):
+            found[partition].known.append(TraceKey(*key))
+        for partition, head in self._unfinished(touched):
+            found[partition].unfinished.append(head)
+        return found
+
+    def _unfinished(self, touched: str) -> Iterator[tuple[int, StoredHead]]:
+        """(partition, head) of traces that are open, or decided with outcomes not yet acknowledged; oldest first."""
+        rows = self._select(UNFINISHED.format(touched=touched))
+        candidates = [(partition, TraceKey(tenant, trace_id), anchor) for partition, tenant, trace_id, anchor in rows]
+        anchors = {key: anchor for _, key, anchor in candidates}
         heads: dict[TraceKey, StoredHead] = {}
         for batch in batches(anchors):
             heads |= self._heads({key: Range(anchors[key], anchors[key]) for key in batch})
-        return [
-            heads[key]
-            for key in anchors
-            if key in heads and not (heads[key].state == "decided" and heads[key].published)
-        ]
-
-    def known_ids(self, partition: int, since_ms: int) -> list[TraceKey]:
-        """Traces of a partition that were touched since `since_ms` on the log clock."""
-        return [TraceKey(*row) for row in self._select(KNOWN.format(partition=int(partition), since=instant(since_ms)))]
-
-    def last_log_ms(self, partition: int) -> int | None:
-        """The greatest log clock that a row of the partition carries; None when it has no rows."""
-        last_ms, rows = self._select(CLOCK.format(partition=int(partition)))[0]
-        return int(last_ms) if rows else None
+        for partition, key, _ in candidates:
+            if key in heads and not (heads[key].state == "decided" and heads[key].published):
+                yield partition, heads[key]
 
     def anchors(self, keys: Iterable[TraceKey]) -> dict[TraceKey, int]:
         """The received time of the first stored span of each trace that has any, ms since the epoch."""

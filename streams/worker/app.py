@@ -15,8 +15,9 @@ from streams.store.reader import Reader
 from streams.store.writer import Writer
 from streams.topics import kafka_options
 from streams.worker.failpoint import Failpoint
+from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
-from streams.worker.scorer import Scorer, or_die
+from streams.worker.scorer import Scorer
 from streams.worker.sink import Sink
 
 IDLE_TICK_S = 0.25
@@ -65,8 +66,7 @@ def create_app(settings: Settings) -> LedgerApp:
         await or_die(scorer.handle(chunk))
 
     async def assigned(partitions: set[Any]) -> None:
-        for tp in partitions:
-            scorer.own(tp)
+        scorer.own(partitions)
 
     async def revoked(_partitions: set[Any]) -> None:
         scorer.revoked()

@@ -6,8 +6,6 @@ only when the flush that took it is acknowledged.
 """
 
 import asyncio
-import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,14 +26,14 @@ from streams.core.window import WindowPolicy
 from streams.settings import Settings
 from streams.store.reader import Reader
 from streams.worker.failpoint import Failpoint
+from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerConsumer
-from streams.worker.sink import Batch, DeadLetter, Sink, TooManyDeadLetters
+from streams.worker.sink import Batch, DeadLetter, Sink
 
 TENANT_HEADER = "stepwatch-tenant"
 DEFAULT_TENANT = "default"
 HORIZON_MS = 86_400_000  # late spans of traces touched within it are recognised without asking the store
 
-log = logging.getLogger(__name__)
 Decoded = list[tuple[int, list[tuple[Span, RawSpan]]]]  # (append time, spans) per record
 
 
@@ -100,33 +98,35 @@ class Scorer:
 
     # Assignment.
 
-    def own(self, tp: TP) -> Partition:
-        """The partition's state; of a new one the recovery is begun: it is `ready` when the store has been read."""
-        part = self._partitions.get(tp)
-        if part is None:
-            engine = TrajectoryEngine(tp.partition, self._policy)
-            part = self._partitions[tp] = Partition(tp, int(time.time() * 1000), engine)
-            task = asyncio.get_running_loop().create_task(or_die(self._recover(part)))
+    def own(self, tps: Iterable[TP]) -> None:
+        """Make state for these partitions where there is none; one recovery is begun for all new ones.
+
+        A partition is `ready` when the store has been read.
+        """
+        new = [tp for tp in tps if tp not in self._partitions]
+        epoch = int(time.time() * 1000)
+        for tp in new:
+            self._partitions[tp] = Partition(tp, epoch, TrajectoryEngine(tp.partition, self._policy))
+        if new:
+            task = asyncio.get_running_loop().create_task(or_die(self._recover([self._partitions[tp] for tp in new])))
             self._recovering.add(task)
             task.add_done_callback(self._recovering.discard)
-        return part
 
     def revoked(self) -> None:
         """Drop all state: every assignment starts from what the store holds (architecture 5)."""
         self._partitions.clear()
         self._rows = 0
 
-    async def _recover(self, part: Partition) -> None:
-        number = part.tp.partition
+    async def _recover(self, parts: list[Partition]) -> None:
         self._config = await self._prepare()  # never older than a predecessor's
-        part.engine.configure(*self._config)
-        last_log_ms = await self._sink.read(self._reader.last_log_ms, number)
-        since_ms = max(0, (last_log_ms or 0) - HORIZON_MS)
-        heads = await self._sink.read(self._reader.open_and_unpublished, number, since_ms)
-        known = await self._sink.read(self._reader.known_ids, number, since_ms)
-        part.engine.recover(heads, known, last_log_ms)
-        part.clock_anchor = (part.engine.clock_ms, time.monotonic())
-        part.ready.set()
+        numbers = [part.tp.partition for part in parts]
+        takeovers = await self._sink.read(self._reader.take_over, numbers, HORIZON_MS)
+        for part in parts:
+            found = takeovers[part.tp.partition]
+            part.engine.configure(*self._config)
+            part.engine.recover(found.unfinished, found.known, found.last_log_ms)
+            part.clock_anchor = (part.engine.clock_ms, time.monotonic())
+            part.ready.set()
 
     def configure(self, seq: int, registry: Registry) -> None:
         """A newer config: engines take it over at the next flush boundary."""
@@ -138,7 +138,8 @@ class Scorer:
         """Fold one chunk. Returns when it is folded, not when it is durable; waits while both flush buffers are full."""
         if chunk.dropped:
             return
-        part = self.own(chunk.tp)
+        self.own([chunk.tp])
+        part = self._partitions[chunk.tp]
         await part.ready.wait()
         decoded = self._decode(part, chunk)
         await self._read_back(part, decoded)
@@ -311,18 +312,3 @@ def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:
         if name == TENANT_HEADER:
             return value.decode("utf-8", "replace")
     return DEFAULT_TENANT
-
-
-async def or_die(work: Awaitable[Any]) -> None:
-    """Faust acks what an agent raises out of, which would lose spans: a failure of ours ends the worker instead."""
-    try:
-        await work
-    except TooManyDeadLetters as error:
-        log.critical("stopping: %s", error)
-    except asyncio.CancelledError:
-        raise
-    except Exception:
-        log.critical("stopping: a bug of ours", exc_info=True)
-    else:
-        return
-    os._exit(1)  # not sys.exit: mode would swallow it and go on

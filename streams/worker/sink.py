@@ -27,6 +27,7 @@ from streams.settings import Settings
 from streams.store.errors import DataError, StoreUnavailable
 from streams.store.writer import Writer
 from streams.worker.failpoint import Failpoint
+from streams.worker.fatal import StopWorker
 
 BACKOFF_MAX_S = 30.0
 DEAD_IN_A_ROW_MAX = 1_000
@@ -49,7 +50,7 @@ class DeadLetter(NamedTuple):
     tenant: str
 
 
-class TooManyDeadLetters(Exception):
+class TooManyDeadLetters(StopWorker):
     """The stop rule: more dead letters than bad input explains. The worker must stop and say so."""
 
 

@@ -533,17 +533,20 @@ def test_a_new_owner_finds_what_is_open_or_unpublished_of_its_partition_and_noth
     for row in rows:
         store.writer.write_trajectories([row])
     store.writer.write_published([Published(tenant, now, trace_id(n)) for n in (3, 7)])
-    found = store.reader.open_and_unpublished(mine, now - 1_000)
+    taken = store.reader.take_over([mine, mine + 2, mine + 1], 1_000)
+    found = taken[mine].unfinished
     assert [(h.key.trace_id, h.state, h.published) for h in found] == [
         (trace_id(5), "open", False),
         (trace_id(1), "open", False),
         (trace_id(2), "decided", False),
     ]
     assert found[2].outcomes == outcomes(2, now + 1)
-    assert {h.key.trace_id for h in store.reader.open_and_unpublished(mine)} == {trace_id(n) for n in (1, 2, 5, 6)}
-    assert {k.trace_id for k in store.reader.known_ids(mine, now)} == {trace_id(n) for n in (1, 2, 3, 5, 7)}
-    assert store.reader.last_log_ms(mine) == now + 11
-    assert store.reader.last_log_ms(mine + 2) is None
+    assert {k.trace_id for k in taken[mine].known} == {trace_id(n) for n in (1, 2, 3, 5, 7)}
+    assert taken[mine].last_log_ms == now + 11
+    assert [h.key.trace_id for h in taken[mine + 1].unfinished] == [trace_id(4)]
+    assert taken[mine + 2] == (None, [], [])
+    older = store.reader.take_over([mine], 2 * DAY_MS)[mine]
+    assert {h.key.trace_id for h in older.unfinished} == {trace_id(n) for n in (1, 2, 5, 6)}
 
 
 def test_a_mark_makes_a_head_published(store: Store, tenant: str):

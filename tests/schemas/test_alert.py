@@ -7,16 +7,8 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from schemas.alert import (
-    AlertEvent,
-    Heartbeat,
-    Pipeline,
-    alert_key,
-    from_cloud_event,
-    read_time,
-    spell_time,
-    to_cloud_event,
-)
+from schemas.alert import AlertEvent, Heartbeat, Pipeline, alert_key, read_time, spell_time
+from schemas.cloud_event import from_cloud_event, to_cloud_event
 from tests.outcomes import RULES, new_fold, run, timeline
 
 SCHEMA = Path(__file__).parents[2] / "infra" / "examples" / "alert-event.schema.json"
