@@ -55,7 +55,7 @@ class Seen:
         self._said = Pool()  # all that input messages say, but for the model's own words
         # The same told apart, made where somebody asks: words, and results as messages tell them.
         self._words, self._retold = Pool(), Pool()
-        self._parts: list[_Messages] = []  # not yet told apart
+        self._parts: list[tuple[_Messages, bytes]] = []  # not yet told apart, and their digits
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
@@ -140,38 +140,31 @@ class Seen:
         return self._roots[1]
 
     def _take(self) -> None:
-        """Sort the texts of the steps that came since the last question; what came together is searched as one text."""
+        """Sort the texts of the steps that came since the last question."""
         if not self._new:
             return
-        results: list[str] = []
-        messages: list[_Messages] = []
         for step in self._new:
             span = step.span
             if span.flags & _LOSSY:
                 self._lossy = True
             if span.kind in _CALLS:
-                self._result(step, results)
+                self._result(step)
             if span.input_messages is not None:
-                self._messages(step.agent, span.input_messages, messages)
+                self._messages(step.agent, span.input_messages)
             elif (span.kind == "llm" or (span.kind == "planner" and span.model)) and span.status != ERROR:
                 self._unheard = True  # a call of a model; a span around planning has its messages in the call below
         self._new.clear()
-        if results:
-            self._results.add(Text("\n".join(results)))
-        if messages:
-            raw = "\n".join(part.raw for part in messages)
-            self._said.add(Text(raw, lambda: "\n".join(part.all() for part in messages)))
-            self._parts += messages
 
     def _told_apart(self) -> tuple[Pool, Pool]:
         """Words, and results as messages tell them."""
-        for part in self._parts:
-            self._words.add(Text(part.words()))
-            self._retold.add(Text(part.results()))
+        for part, digits in self._parts:
+            self._words.add(Text(part.raw, part.words, digits))
+            if "tool" in part.raw or "unction" in part.raw:
+                self._retold.add(Text(part.raw, part.results, digits))
         self._parts.clear()
         return self._words, self._retold
 
-    def _result(self, step: Step, results: list[str]) -> None:
+    def _result(self, step: Step) -> None:
         span = step.span
         if span.result is None:
             self._gap = self._gap or (span.kind != "handoff" and not step.call.failed)
@@ -186,12 +179,10 @@ class Seen:
             self._words.add(Text(span.result))
             self._said.add(Text(span.result))
             self._speaks = True
-        elif step.call.failed:
-            self._results.add(Text(span.result, partial(_without_echo, step)))
         else:
-            results.append(span.result)
+            self._results.add(Text(span.result, partial(_without_echo, step) if step.call.failed else None))
 
-    def _messages(self, agent: str, raw: str, messages: "list[_Messages]") -> None:
+    def _messages(self, agent: str, raw: str) -> None:
         """Input messages mostly repeat the whole talk: of a text that goes on where the last one ended, what is new."""
         before = self._heard.get(agent)
         self._heard[agent] = whole = raw
@@ -203,7 +194,9 @@ class Seen:
             return
         self._unmasked.append(raw)
         part = _Messages(raw, self._answered)
-        messages.append(part)
+        text = Text(raw, part.all)
+        self._said.add(text)
+        self._parts.append((part, text.digits))
         if not self._speaks:
             self._speaks = any(who in raw for who in _SPEAKERS) or bool(part.words().strip())
 
