@@ -58,7 +58,7 @@ _EMPTY_PARTS = frozenset(
 # First parts of names of tools that only look: nobody claims their success (the R of CRUD; Get, List, Search of AIP-131).
 _LOOKS = frozenset(
     {"get", "list", "find", "search", "read", "fetch", "look", "lookup", "check", "query", "show", "view", "describe"}
-    | {"count", "calculate", "validate", "verify", "retrieve", "load", "think"}
+    | {"count", "compute", "validate", "verify", "retrieve", "load"}
 )
 
 
