@@ -31,9 +31,7 @@ def seen(*spans):
     state = Seen(Context(workflow(), None))
     for index, one in enumerate(spans):
         state.add(step(index, one))
-    state.add(
-        step(len(spans), span(99, kind="agent"))
-    )  # the run comes to another step: what the last call brought is seen
+    state.add(step(len(spans), root_span(99)))  # the run goes on: what the last call brought is seen
     return state
 
 
