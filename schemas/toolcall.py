@@ -25,6 +25,7 @@ class ToolCall:
     arguments_error: str | None  # why they are not JSON, with the position
     result: Any  # parsed or text; None: not captured
     failure: Failure | None
+    is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
 
     @property
     def failed(self) -> bool:
@@ -55,6 +56,6 @@ def _canonical(value: Any) -> bytes:
 
 def read_call(span: Span) -> ToolCall:
     """The call of a tool_call, retrieval or handoff span; of other spans only the failure means something."""
-    arguments, fault = read_arguments(span.arguments)
+    value, fault, is_repr = read_arguments(span.arguments, span.tool)
     result = read_result(span.result)
-    return ToolCall(span.tool or span.name, arguments, fault, result, failure_of(span, result))
+    return ToolCall(span.tool or span.name, value, fault, result, failure_of(span, result), is_repr)
