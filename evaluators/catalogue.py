@@ -8,7 +8,10 @@ from evaluators.budgets import StepLatencyBudget, TrajectoryLatencyBudget
 from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistry
 from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
+from evaluators.costs import CostBudget
 from evaluators.efficiency import StepEfficiency
+from evaluators.fault import FirstFault
+from evaluators.goal import GoalProgress
 from evaluators.parameters import ParameterValidation
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
@@ -20,8 +23,11 @@ EVALUATORS: tuple[Evaluator, ...] = (
     FunctionCallAccuracy(),
     StepEfficiency(),
     TaskCompletion(),
+    GoalProgress(),
     IterationCap(),
     TrajectoryLatencyBudget(),
+    CostBudget(),
     FunctionCallAccuracyByRegistry(),
     TrajectoryScore(),
+    FirstFault(),
 )

@@ -31,9 +31,13 @@ def test_all_right_is_one():
 
 def test_weights_are_renormalised_over_what_is_scored_and_the_parts_are_told():
     shop = workflow(tools=TOOLS, trajectory_weights={"TaskCompletion": 0.5, "StepEfficiency": 0.3, "GoalProgress": 0.2})
-    result = judged(REFUND, tool_span(2, "refund", {"id": "1"}), shop=shop, truth=WANTS)
-    assert result.score == pytest.approx((0.5 * 0 + 0.3 * 0.5) / 0.8)
-    assert set(orjson.loads(result.evidence)["parts"]) == {"TaskCompletion", "StepEfficiency"}
+    twice = [REFUND, tool_span(2, "refund", {"id": "1"}, at_ms=100)]
+    result = judged(*twice, shop=shop, truth=WANTS)
+    assert result.score == pytest.approx(0.5 * 0 + 0.3 * 0.5 + 0.2 * 0.5)
+    assert set(orjson.loads(result.evidence)["parts"]) == {"TaskCompletion", "StepEfficiency", "GoalProgress"}
+    result = judged(*twice, shop=shop)
+    assert result.score == pytest.approx(0.5)
+    assert set(orjson.loads(result.evidence)["parts"]) == {"StepEfficiency"}
 
 
 def test_a_crossed_cap_is_a_hard_failure():
