@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import ExecutedCalls, evidence_of, explain, unknown_code
+from evaluators.comparison import Comparison, ExecutedCalls, evidence_of, explain, unknown_code
 from evaluators.matching import Matched
 from evaluators.outputs import RequiredOutputs
 from evaluators.recovery import Failures
@@ -31,6 +31,7 @@ class Course:
     last_call: Step | None = None  # the last call of a tool, whether it worked or not
     spoke_since: bool = False  # something was said, or may have been, after the last call
     last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
+    so_far: tuple[Comparison, Judgement] | None = None  # what was said while the run was open, of which comparison
 
     def add(self, step: Step) -> None:
         """Take the next step in."""
@@ -120,6 +121,15 @@ class TaskCompletion:
 
 def _with_truth(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
     compared = state.calls.compare()
+    if trajectory.closed:
+        return _compared(compared, state, trajectory, truth)
+    if state.so_far is None or state.so_far[0] is not compared:
+        state.so_far = compared, _compared(compared, state, trajectory, truth)
+    return state.so_far[1]
+
+
+def _compared(compared: Comparison, state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
+    """The judgement from a comparison; while the run is open it rests on nothing else."""
     matched = compared.matched
     if not trajectory.workflow.declares_writes:
         matched = replace(matched, extra=[])  # nobody can tell an extra write from a read
@@ -131,7 +141,7 @@ def _with_truth(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judg
         reason = "the arguments of expected writes are not known"
         return unscored(_TRUTH, unknown_code(matched), reason, evidence)
     if not trajectory.closed:
-        return unscored(_TRUTH, "still_open", f"the run goes on; so far {explain(matched, truth)}", evidence)
+        return unscored(_TRUTH, "still_open", f"the run goes on; so far {explain(matched, truth)}")
     if code:
         return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
     cut, root_failed = _broke_off(state), _root_failed(trajectory.root)
@@ -184,9 +194,13 @@ def _outputs(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgeme
     return scored(said / len(required), _TRUTH, "output_not_said", reason, {"unsaid": indexes})
 
 
+_STILL_OPEN = unscored("trace", "still_open", "the run goes on, and there is no task truth")
+_NO_TRUTH = unscored("trace", "no_truth", "no task truth; nothing visibly broke, which proves nothing")
+
+
 def _without_truth(state: Course, trajectory: Trajectory) -> Judgement:
     if not trajectory.closed:
-        return unscored("trace", "still_open", "the run goes on, and there is no task truth")
+        return _STILL_OPEN
     cut = _root_failed(trajectory.root) or _broke_off(state)
     if cut:
         return scored(0.0, "trace", "cut_off", f"the run did not finish: {cut}")
@@ -207,7 +221,7 @@ def _without_truth(state: Course, trajectory: Trajectory) -> Judgement:
         if state.spoke_last(trajectory.roots):
             return unscored("trace", "unrecovered_failure", f"{reason}; what was said after it may be right", evidence)
         return scored(0.0, "trace", "unrecovered_failure", f"{reason}, and nothing was said after it", evidence)
-    return unscored("trace", "no_truth", "no task truth; nothing visibly broke, which proves nothing")
+    return _NO_TRUTH
 
 
 def _rule(step: Step) -> str:

@@ -27,7 +27,7 @@ _REASONS = {
 class Faults:
     """What is at fault so far, by step."""
 
-    __slots__ = ("failed", "failures", "judged", "last", "other", "other_at", "steps")
+    __slots__ = ("failed", "failures", "judged", "last", "late", "other", "other_at", "read", "steps")
 
     def __init__(self, context: Context) -> None:
         self.failures = context.shared(Failures)
@@ -37,6 +37,8 @@ class Faults:
         self.other_at = -1
         self.judged = False
         self.last: tuple[str, Result, Judgement] | None = None  # what was said last
+        self.late: Sequence[Result] = ()  # what was read last of what only the whole could tell, and what it came to
+        self.read: tuple[Result | None, Result | None, int] = None, None, -1
 
     def add(self, step: Step, said: Sequence[Result]) -> None:
         """Take the next step in, with what was said of it."""
@@ -92,7 +94,11 @@ class FirstFault:
         first = None if fulfilled else state.failures.first
         if first is not None and (failed := state.failed.get(first.index)) is not None:
             return _at(state, "unrecovered_failure", failed)
-        write, other = _late(state, late, trajectory.workflow)
+        if late != state.late:
+            state.late, state.read = late, _read(state.steps, late, trajectory.workflow)
+        write, other, other_at = state.read
+        if state.other_at > other_at:
+            other = state.other
         if write is not None and not fulfilled:
             return _at(state, "wrong_write", write)
         cap = whole.get("IterationCap")
@@ -107,23 +113,24 @@ class FirstFault:
         return _NOTHING_JUDGED
 
 
-def _late(state: Faults, late: Sequence[Result], workflow: Workflow) -> tuple[Result | None, Result | None]:
-    """The first call that is not as expected, and the last other fault, those included that only the whole could tell."""
-    write, write_at = None, len(state.steps)
-    other, other_at = state.other, state.other_at
+def _read(
+    steps: Mapping[bytes, Step], late: Sequence[Result], workflow: Workflow
+) -> tuple[Result | None, Result | None, int]:
+    """Of what only the whole could tell: the first call that is not as expected, and the last other fault with its place."""
+    write, write_at = None, len(steps)
+    other, other_at = None, -1
     for result in late:
-        if result.verdict != "fail":
+        if result.verdict != "fail" or (result.evaluator in _NO_FAULTS and result.evaluator != "FunctionCallAccuracy"):
             continue
-        if result.evaluator == "FunctionCallAccuracy":
-            extra = result.reason_code == "unexpected_call" and not workflow.declares_writes  # or just a read
-            at = state.steps[result.span_id].index
-            if at < write_at and not extra:
-                write, write_at = result, at
-        elif result.evaluator not in _NO_FAULTS:
-            at = state.steps[result.span_id].index
+        at = steps[result.span_id].index
+        if result.evaluator != "FunctionCallAccuracy":
             if at > other_at:
                 other, other_at = result, at
-    return write, other
+        elif result.reason_code == "unexpected_call" and not workflow.declares_writes:
+            continue  # it may be a read
+        elif at < write_at:
+            write, write_at = result, at
+    return write, other, other_at
 
 
 def _at(state: Faults, code: str, of: Result) -> Judgement:

@@ -6,7 +6,7 @@ The law: every text is read once, and only while a required output is still unsa
 from itertools import islice
 
 from evaluators.base import Context
-from evaluators.speech import TEXTS_MAX, assistant_texts, unsaid
+from evaluators.speech import TEXTS_MAX, assistant_texts, may_say, unsaid, wanted
 from schemas.span import Span, is_step
 from schemas.trajectory import Step
 
@@ -30,7 +30,7 @@ class RequiredOutputs:
             return
         self._seen = step.index
         self.captured = True
-        if self._unsaid and self._texts < TEXTS_MAX:
+        if self._unsaid and self._texts < TEXTS_MAX and may_say(step.span.output_messages, map(wanted, self._unsaid)):
             texts = list(islice(assistant_texts((step.span,)), TEXTS_MAX - self._texts))
             self._texts += len(texts)
             left = unsaid(self._unsaid, texts)

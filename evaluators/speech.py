@@ -6,7 +6,8 @@ words, and not in a clause that denies it; anything else compares without regard
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from schemas.payload import json_or_text
 from schemas.span import Span
@@ -18,6 +19,9 @@ _TEXT_TYPES = frozenset({"text", "output_text", "message", "ai", "assistant", "A
 _INNER_KEYS = ("parts", "message", "choices", "kwargs", "messages", "generations")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w*[A-Za-z_])")
 _WHOLE_NUMBER = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_DIGIT = re.compile(r"\d")
+_LETTERS = re.compile(r"[a-z]+")
 _DENIAL = re.compile(r"\b(?:no|not|never|cannot|without|unable|\w+n['’]t)\b")
 _OWNING_UP = re.compile(
     r"\b(?:unfortunately|sorry|apologi[sz]e|apologies|unable|unsuccessful|unavailable|impossible|insufficient|failed|failure"
@@ -72,23 +76,70 @@ def owns_up(span: Span) -> bool:
     return any(not _CONDITION.search(_clause(text, at.start())) for text in texts for at in _OWNING_UP.finditer(text))
 
 
+class Wanted(NamedTuple):
+    """A required output, read once."""
+
+    output: str  # as it was required
+    number: float | None  # it is one
+    phrase: str  # else what must stand there, plain
+    probe: str  # letters that every text has in which the phrase stands; "" where there is no telling
+
+
+@lru_cache(maxsize=1024)
+def wanted(output: str) -> Wanted:
+    """What must be said for this output."""
+    plain = _plain(output)
+    number = _WHOLE_NUMBER.fullmatch(plain)
+    if number is not None:
+        return Wanted(output, float(number.group(1)), "", "")
+    phrase = plain.replace(",", "")
+    return Wanted(output, None, phrase, max(_LETTERS.findall(phrase), key=len, default=""))
+
+
+def may_say(captured: str, outputs: Iterable[Wanted]) -> bool:
+    """Whether messages, as captured, can hold one of these outputs: a quick look that spares the reading of most."""
+    folded = ""
+    for want in outputs:
+        if want.number is not None:
+            if _DIGIT.search(captured):
+                return True
+        elif not want.probe:
+            return True
+        else:
+            folded = folded or captured.casefold()
+            if want.probe in folded:
+                return True
+    return False
+
+
 def unsaid(required: Iterable[str], texts: Iterable[str]) -> list[str]:
     """The required outputs that none of these texts says."""
     said = [_plain(text) for text in texts]
-    numbers = {float(number) for text in said for number in _NUMBER.findall(text)}
-    return [output for output in required if not _is_said(_plain(output), said, numbers)]
+    numbers = _Numbers(said)
+    return [output for output in required if not _is_said(wanted(output), said, numbers)]
+
+
+class _Numbers:
+    """The numbers in texts, found when they are first asked for."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+        self._found: set[float] | None = None
+
+    def __contains__(self, number: float) -> bool:
+        if self._found is None:
+            self._found = {float(found) for text in self._texts for found in _NUMBER.findall(text)}
+        return number in self._found
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"(?<=\d),(?=\d)", "", text).casefold().strip()
+    return (_COMMA.sub("", text) if "," in text else text).casefold().strip()
 
 
-def _is_said(output: str, said: list[str], numbers: set[float]) -> bool:
-    number = _WHOLE_NUMBER.fullmatch(output)
-    if number is not None:
-        return float(number.group(1)) in numbers
-    output = output.replace(",", "")
-    return not output or any(_stands_in(output, text.replace(",", "")) for text in said)
+def _is_said(want: Wanted, said: list[str], numbers: _Numbers) -> bool:
+    if want.number is not None:
+        return want.number in numbers
+    return not want.phrase or any(_stands_in(want.phrase, text.replace(",", "")) for text in said)
 
 
 def _stands_in(phrase: str, text: str) -> bool:

@@ -29,7 +29,7 @@ _Parts = tuple[tuple[str, float], ...]  # the score of each weighted evaluator t
 class Scores:
     """What the weighted evaluators said of the steps so far: sum and number of their scores; the first hard failure."""
 
-    __slots__ = ("failures", "hard", "known", "steps", "weights")
+    __slots__ = ("failures", "hard", "known", "late", "late_hard", "late_steps", "steps", "weights")
 
     def __init__(self, context: Context) -> None:
         self.weights = context.workflow.trajectory_weights or DEFAULT_WEIGHTS
@@ -37,21 +37,47 @@ class Scores:
         self.steps: dict[str, list[float]] = {}  # by evaluator: sum, count
         self.hard: str = ""
         self.known: dict[tuple[_Parts, str, bool], Judgement] = {}
+        self.late: Sequence[Result] = ()  # what was read last of what only the whole could tell, and what it came to
+        self.late_hard = ""
+        self.late_steps: dict[str, list[float]] = {}
 
     def add(self, step: Step, said: Sequence[Result]) -> None:
         """Take the next step in, with what was said of it."""
         self.failures.add(step)
+        weights = self.weights
         for result in said:
-            score = result.score
-            if score is not None and result.evaluator in self.weights:
-                sums = self.steps.get(result.evaluator)
-                if sums is None:
-                    self.steps[result.evaluator] = [score, 1]
-                else:
-                    sums[0] += score
-                    sums[1] += 1
-            if result.verdict == "fail" and not self.hard and result.reason_code in _HARD_CODES:
-                self.hard = f"{result.evaluator} {result.reason_code}"
+            if result.evaluator in weights:
+                _count(self.steps, result)
+            if result.verdict == "fail" and not self.hard:
+                self.hard = _hard_of(result)
+
+    def read(self, late: Sequence[Result]) -> None:
+        """Take in what only the whole could tell of the steps; it replaces what was read before."""
+        if late == self.late:
+            return
+        self.late, self.late_hard, self.late_steps = late, "", {}
+        weights = self.weights
+        for result in late:
+            if result.evaluator in weights:
+                _count(self.late_steps, result)
+            if result.verdict == "fail" and not self.late_hard:
+                self.late_hard = _hard_of(result)
+
+
+def _count(sums: dict[str, list[float]], result: Result) -> None:
+    score = result.score
+    if score is None:
+        return
+    of = sums.get(result.evaluator)
+    if of is None:
+        sums[result.evaluator] = [score, 1]
+    else:
+        of[0] += score
+        of[1] += 1
+
+
+def _hard_of(result: Result) -> str:
+    return f"{result.evaluator} {result.reason_code}" if result.reason_code in _HARD_CODES else ""
 
 
 class TrajectoryScore:
@@ -91,8 +117,9 @@ class TrajectoryScore:
         self, state: Scores, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]
     ) -> Judgement | None:
         """One judgement of the trajectory."""
-        parts = _parts(state, late, whole)
-        hard = state.hard or _hard(state, trajectory, late, whole)
+        state.read(late)
+        parts = _parts(state, whole)
+        hard = state.hard or state.late_hard or _hard(state, trajectory, whole)
         key = parts, hard, trajectory.truth is None
         known = state.known.get(key)
         if known is None:
@@ -116,14 +143,11 @@ def _judgement(parts: _Parts, weights: Mapping[str, float], hard: str, basis: Ba
     return scored(score, basis, "" if score >= PASS_AT else "low_score", reason, evidence, pass_at=PASS_AT)
 
 
-def _hard(state: Scores, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]) -> str:
-    """What caps the run, beside what was said of its steps at once; "" when nothing does."""
-    for result in late:
-        if result.verdict == "fail" and result.reason_code in _HARD_CODES:
-            return f"{result.evaluator} {result.reason_code}"
+def _hard(state: Scores, trajectory: Trajectory, whole: Mapping[str, Result]) -> str:
+    """What caps the run, beside what was said of its steps; "" when nothing does."""
     for result in whole.values():
-        if result.verdict == "fail" and result.reason_code in _HARD_CODES:
-            return f"{result.evaluator} {result.reason_code}"
+        if result.verdict == "fail" and (hard := _hard_of(result)):
+            return hard
     return _undone(state, trajectory, whole) if trajectory.closed else ""
 
 
@@ -143,18 +167,21 @@ def _undone(state: Scores, trajectory: Trajectory, whole: Mapping[str, Result]) 
     return f"{write.label} failed and was not recovered"
 
 
-def _parts(state: Scores, late: Sequence[Result], whole: Mapping[str, Result]) -> _Parts:
+_NO_SCORES = (0.0, 0)
+
+
+def _parts(state: Scores, whole: Mapping[str, Result]) -> _Parts:
     parts: list[tuple[str, float]] = []
+    steps, late = state.steps, state.late_steps
     for name in state.weights:
         told = whole.get(name)
         if told is not None and told.verdict != "error":
             if told.score is not None:
                 parts.append((name, told.score))
             continue
-        total, count = state.steps.get(name, (0.0, 0))
-        for result in late:
-            if result.evaluator == name and result.score is not None:
-                total, count = total + result.score, count + 1
+        total, count = steps.get(name, _NO_SCORES)
+        if name in late:
+            total, count = total + late[name][0], count + late[name][1]
         if count:
             parts.append((name, total / count))
     return tuple(parts)
