@@ -58,7 +58,7 @@ class Faults:
 class FirstFault:
     """The step where it went wrong, if any: pass (1) when the run has no fault, else fail (0) with that step as evidence.
 
-    Counts, the first of these that there is: the first call whose failure was not recovered and so reaches the end (a later
+    Counts: the first of these that there is. The first call whose failure was not recovered and so reaches the end (a later
     success of the same tool recovers it, see `evaluators.recovery`; where the truth says that the task was done, it did
     not reach the end); the first call that the task truth does not expect, or not so, where it decides; the step that
     crossed a cap; the last step of which any other evaluator says fail (arguments, policy, provenance, another customer
