@@ -91,8 +91,14 @@ def _too_deep(text: str) -> bool:
 Read = tuple[Any, str | None, bool]  # value (None: not captured, or unreadable), why it is unreadable, was it a repr
 
 
-def read_arguments(text: str | None, tool: str = "") -> Read:
-    """Parsed arguments; else the fault of a text that is not JSON, with its position; and whether they were a repr.
+def read_arguments(text: str | None) -> tuple[Any, str | None]:
+    """Parsed arguments (None: not captured) and the fault of a text that is not JSON, with its position."""
+    value, fault, _ = arguments_of(text, "")
+    return value, fault
+
+
+def arguments_of(text: str | None, tool: str) -> Read:
+    """Parsed arguments of a call of this tool; else the fault, with its position; and whether they stood there as a repr.
 
     An empty text is a call without arguments. JSON inside a JSON string, and the usual wrappings of a call (OpenAI's
     `function`, `{name, arguments}` of this very tool, `{args: [], kwargs}`) are peeled. A repr is read as its value.
