@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from schemas.errortext import doubtful_text, error_text
-from schemas.payload import json_object, json_or_text
+from schemas.payload import json_or_text, read_result
 from schemas.span import ERROR, Span
 
 Severity = Literal[
@@ -124,15 +124,18 @@ def _read_parts(parts: Any) -> Found | None:
     """Content parts, `[{"type": "text", "text": ...}]`: their text, or the object in it. One small object in a list."""
     if not isinstance(parts, list):
         return None
+    lone = len(parts) == 1
     for part in parts:
-        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
-        if not isinstance(text, str):
+        if not isinstance(part, dict):
             continue
-        value = json_object(text)
-        found = _read_text(text) if value is None else _read_object(value)
+        text = part.get("text")
+        if not isinstance(text, str) or part.get("type", "text" if lone else "") != "text":
+            continue
+        value = read_result(text)
+        found = _read_object(value) if isinstance(value, dict) else _read_text(text)
         if found is not None:
             return found
-    if len(parts) == 1 and isinstance(parts[0], dict) and len(parts[0]) <= 2:
+    if lone and isinstance(parts[0], dict) and len(parts[0]) <= 2:
         return _read_object(parts[0])
     return None
 
