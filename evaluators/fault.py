@@ -15,6 +15,31 @@ _NONE = Judgement("pass", 1.0, "trace")
 _NOTHING_JUDGED = unscored("trace", "nothing_judged", "no step and no task truth could be judged")
 # What they say of a step is no fault of the work (slow, dear, in vain), or is read here in a place of its own.
 _NO_FAULTS = frozenset({"StepEfficiency", "LatencyBudget", "CostBudget", "FunctionCallAccuracy", "ToolCallSuccess"})
+_NO_FAULT_CODES = frozenset(
+    {
+        "repeat",  # in vain, not wrong
+        "unexpected_tool",  # FunctionCallAccuracy tells which of these are writes, and `wrong_write` names them
+        "rejected",  # a verifier that finds a fault has done its work
+    }
+)
+# How a call was made is part of its failure where it failed: what recovers the one recovers the other.
+_OF_THE_ATTEMPT = frozenset({"ParameterValidation", "ToolSelectionAccuracy"})
+# Which of several faults of one step names it; those of other evaluators come last.
+_GRAVITY = {
+    name: place
+    for place, name in enumerate(
+        (
+            "EntityConsistency",
+            "PolicyCompliance",
+            "ArgumentProvenance",
+            "ParameterValidation",
+            "ToolSelectionAccuracy",
+            "HandoffQuality",
+            "VerifierPass",
+            "ReasoningQuality",
+        )
+    )
+}
 _REASONS = {
     "unrecovered_failure": "its failure was not recovered",
     "wrong_write": "it is a call that the task does not expect",
@@ -44,15 +69,38 @@ class Faults:
         """Take the next step in, with what was said of it."""
         self.failures.add(step)
         self.steps[step.span.span_id] = step
+        failing = None
         for result in said:
             if result.verdict == "fail":
-                self.judged = True
-                if result.evaluator == "ToolCallSuccess":
-                    self.failed[step.index] = result
-                elif result.evaluator not in _NO_FAULTS:
-                    self.other, self.other_at = result, step.index
+                failing = failing or []
+                failing.append(result)
             elif result.verdict == "pass":
                 self.judged = True
+        if failing is not None:
+            self.judged = True
+            self._keep(step.index, failing)
+
+    def _keep(self, index: int, failing: Sequence[Result]) -> None:
+        failed = next((result for result in failing if result.evaluator == "ToolCallSuccess"), None)
+        if failed is not None:
+            self.failed[index] = failed
+        for result in failing:
+            if failed is not None and result.evaluator in _OF_THE_ATTEMPT:
+                continue
+            if is_other(result) and graver(result, index, self.other, self.other_at):
+                self.other, self.other_at = result, index
+
+
+def is_other(result: Result) -> bool:
+    """Whether this failing result is a fault of its own: no failure, no write against the truth, and nothing in vain."""
+    return result.evaluator not in _NO_FAULTS and result.reason_code not in _NO_FAULT_CODES
+
+
+def graver(result: Result, at: int, than: Result | None, than_at: int) -> bool:
+    """Whether this fault stands before that one: it is later, or of the same step and says more."""
+    if than is None or at != than_at:
+        return at > than_at
+    return _GRAVITY.get(result.evaluator, len(_GRAVITY)) < _GRAVITY.get(than.evaluator, len(_GRAVITY))
 
 
 class FirstFault:
@@ -61,10 +109,11 @@ class FirstFault:
     Counts: the first of these that there is. The first call whose failure was not recovered and so reaches the end (a later
     success of the same tool recovers it, see `evaluators.recovery`; where the truth says that the task was done, it did
     not reach the end); the first call that the task truth does not expect, or not so, where it decides; the step that
-    crossed a cap; the last step of which any other evaluator says fail (arguments, policy, provenance, another customer
-    ...); what TaskCompletion says was left undone, which no step did. The evidence names span, step, agent, tool, and the
-    evaluator and reason code of that fault. While the run is open it is the fault as of now.
-    Does not count: slow, dear and useless steps; the trajectory's other scores, which follow from its steps.
+    crossed a cap; the last step of which any other evaluator says fail (another customer, policy, provenance, arguments,
+    ...: of one step the gravest); what TaskCompletion says was left undone, which no step did. The evidence names span,
+    step, agent, tool, and the evaluator and reason code of that fault. While the run is open it is the fault as of now.
+    Does not count: slow, dear and useless steps, repeats among them; arguments and choice of a call that failed and was
+    recovered; a verifier that rejects; the trajectory's other scores, which follow from its steps.
 
     Fails: unrecovered_failure, wrong_write, cap_crossed, other_fault, left_undone. Unscored: nothing_judged.
     """
@@ -97,7 +146,7 @@ class FirstFault:
         if late != state.late:
             state.late, state.read = late, _read(state.steps, late, trajectory.workflow)
         write, other, other_at = state.read
-        if state.other_at > other_at:
+        if state.other is not None and graver(state.other, state.other_at, other, other_at):
             other = state.other
         if write is not None and not fulfilled:
             return _at(state, "wrong_write", write)
@@ -120,16 +169,17 @@ def _read(
     write, write_at = None, len(steps)
     other, other_at = None, -1
     for result in late:
-        if result.verdict != "fail" or (result.evaluator in _NO_FAULTS and result.evaluator != "FunctionCallAccuracy"):
+        if result.verdict != "fail":
             continue
-        at = steps[result.span_id].index
-        if result.evaluator != "FunctionCallAccuracy":
-            if at > other_at:
+        if is_other(result):
+            at = steps[result.span_id].index
+            if graver(result, at, other, other_at):
                 other, other_at = result, at
-        elif result.reason_code == "unexpected_call" and not workflow.declares_writes:
-            continue  # it may be a read
-        elif at < write_at:
-            write, write_at = result, at
+        elif result.evaluator == "FunctionCallAccuracy":
+            extra = result.reason_code == "unexpected_call" and not workflow.declares_writes  # or just a read
+            at = steps[result.span_id].index
+            if at < write_at and not extra:
+                write, write_at = result, at
     return write, other, other_at
 
 

@@ -167,7 +167,9 @@ def test_over_the_cap_every_contextual_evaluator_is_truncated_and_span_local_one
     results = judge(trajectory(tool_span(1, "refund", {"id": "1"}), workflow=SHOP, truth=TRUTHS[2], flags=OVER_CAP))
     wholes = [r for r in results if not r.span_id]
     assert {(r.verdict, r.reason_code) for r in wholes} == {("unscored", "truncated")}
-    assert {r.evaluator for r in wholes} == {e.name for e in EVALUATORS if not isinstance(e, SpanLocal)}
+    assert {r.evaluator for r in wholes} == {
+        e.name for e in EVALUATORS if not isinstance(e, SpanLocal) and e.applies(SHOP)
+    }
     assert {r.verdict for r in results if r.span_id} == {"pass"}
 
 
