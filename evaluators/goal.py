@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
-from evaluators.comparison import ExecutedCalls, evidence_of, explain, unknown_code
+from evaluators.comparison import MAYBE_CALLS, ExecutedCalls, evidence_of, explain, unknown_code
 from evaluators.matching import Expected, agrees, call_key, decides, expectations, ordered_arguments
 from evaluators.outputs import RequiredOutputs
 from schemas.expectation import TaskTruth
@@ -114,8 +114,12 @@ class Progress:
 
     def add(self, step: Step) -> None:
         """Take the next step in."""
+        span = step.span
         self.counts.add(step)
-        self.outputs.add(step)
+        if span.output_messages is not None:
+            self.outputs.add(step)
+        if span.kind not in MAYBE_CALLS:
+            return
         calls = self.calls
         calls.add(step)
         while self._taken < len(calls.calls):
