@@ -1,6 +1,7 @@
 """One trace in memory: its items and where it stands. State only; `streams.core.engine` drives it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
@@ -13,6 +14,13 @@ from streams.core.window import Window
 Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
 
 
+class RowMark(NamedTuple):
+    """What the latest row of a trace was made of."""
+
+    n_items: int
+    deadline_ms: int
+
+
 @dataclass(eq=False, slots=True)
 class Trace:
     """A trace since it was opened or read back. Items are distinct (span id, content hash)."""
@@ -21,7 +29,7 @@ class Trace:
     anchor_ms: int
     items: dict[bytes, Span]
     window: Window
-    extras: list[Span] = field(default_factory=list)  # other contents of a span id
+    extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
     overflow: set[tuple[bytes, int]] = field(default_factory=set)  # identities above the cap
     state: State = "open"
     reason: CloseReason = ""
@@ -35,6 +43,7 @@ class Trace:
     contextual: tuple[Result, ...] = ()
     contextual_ms: int = -1
     verdicts: Verdicts | None = None  # of the last final row
+    row: RowMark | None = None  # None: there is none yet, or none that is worth anything
     dirty: bool = False
     epoch: int = 0  # of the flush that last took it
 
@@ -48,11 +57,8 @@ class Trace:
         known = self.items.get(span.span_id)
         if known is not None and known.content_hash == span.content_hash:
             return True
-        if known is not None and any(
-            e.span_id == span.span_id and e.content_hash == span.content_hash for e in self.extras
-        ):
-            return True
-        return bool(self.overflow) and (span.span_id, span.content_hash) in self.overflow
+        identity = (span.span_id, span.content_hash)
+        return identity in self.extras or identity in self.overflow
 
     def add(self, span: Span, cap: int) -> None:
         """Keep a new item; above the cap only its identity."""
@@ -61,13 +67,13 @@ class Trace:
         if self.n_items >= cap:
             self.overflow.add((span.span_id, span.content_hash))
         elif span.span_id in self.items:
-            self.extras.append(span)
+            self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
 
     def all_items(self) -> list[Span]:
         """The kept items, in no order that means anything."""
-        return [*self.items.values(), *self.extras]
+        return [*self.items.values(), *self.extras.values()]
 
     @property
     def is_open(self) -> bool:
