@@ -17,7 +17,7 @@ _DEPTH_MAX = 20  # levels of a message that are looked into
 _OTHERS = frozenset({"user", "human", "tool", "function", "system", "developer"})  # whose texts are not the assistant's
 _TEXT_TYPES = frozenset({"text", "output_text", "message", "ai", "assistant", "AIMessage", "AIMessageChunk"})
 _INNER_KEYS = ("parts", "message", "choices", "kwargs", "messages", "generations")
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w*[A-Za-z_])")
+_NUMBER = re.compile(r"(?<![\w.])-?\d++(?:\.\d++)?+(?!\w*[A-Za-z_])")  # never gives back: hostile digits cost no square
 _WHOLE_NUMBER = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 _DIGIT = re.compile(r"\d")

@@ -208,3 +208,11 @@ def test_an_output_is_said(required, said):
 )
 def test_an_output_is_not_said(required, said):
     assert unsaid([required], [said]) == [required]
+
+
+@pytest.mark.parametrize("unit", ["1", "1_", "1,", "1.", "-", "a", "no ", "refund ", "sorry if ", "{", "['"])
+def test_a_hostile_text_is_read_without_a_match_that_starts_again_at_every_character(unit):
+    text = unit * (65_536 // len(unit)) + "x"
+    assert unsaid(["42", "refund issued"], [text]) == ["42", "refund issued"]
+    acts = [tool_span(1, "refund", text, {"error": "500"}), tool_span(2, "lookup", {}, text), llm_span(9, text)]
+    assert judged(*acts).reason_code == "unrecovered_write"
