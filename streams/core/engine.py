@@ -187,7 +187,7 @@ class TrajectoryEngine:
             self._counts.conflict += 1
         trace.add(span, self._policy.trace_spans_max)
         self._counts.stored += 1
-        self._counts.over_cap += bool(trace.overflow)
+        self._counts.over_cap += trace.over_cap
         self._spans_held += 1
         self._span_rows.append(SpanRow(span, raw))
         self._touch(trace)

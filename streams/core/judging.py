@@ -64,14 +64,15 @@ class Judging:
         flush.trajectories.append(row)
 
     def _assemble(self, trace: Trace, items: list[Span], truths: Truths) -> Trajectory:
-        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.overflow else 0)
+        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.over_cap else 0)
         return assemble(trace.key, items, self.registry, truths, trace.reason, flags)
 
     def _results(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> tuple[Result, ...]:
         if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
             return ()
-        if trace.overflow:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
-            return tuple(result for result in judge(trajectory, None, self.evaluators) if not result.span_id)
+        if trace.over_cap:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
+            whole = (result for result in judge(trajectory, None, self.evaluators) if not result.span_id)
+            return tuple(result._replace(event_ns=trace.end_ns) for result in whole)
         local = self._local(trace, trajectory)
         if trace.state == "decided":
             return judge(trajectory, local, self.evaluators)
@@ -126,7 +127,6 @@ class Judging:
         root, steps = trajectory.root, trajectory.steps
         spans = [step.span for step in steps]
         calls = [span for span in spans if span.kind in MODEL_KINDS]
-        every = trace.all_items()
         return TrajectoryRow(
             tenant=trace.key.tenant,
             anchor_ms=trace.anchor_ms,
@@ -146,8 +146,8 @@ class Judging:
             n_tool_calls=sum(span.kind == "tool_call" for span in spans),
             input_tokens=sum(span.input_tokens for span in calls),
             output_tokens=sum(span.output_tokens for span in calls),
-            start_ns=min(span.start_ns for span in every),
-            end_ns=max(span.end_ns for span in every),
+            start_ns=trace.start_ns,
+            end_ns=trace.end_ns,
             last_log_ms=clock_ms,
             deadline_ms=trace.deadline_ms,
             config_seq=self.seq,

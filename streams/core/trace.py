@@ -11,6 +11,7 @@ from schemas.span import Span
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.window import Window
 
+ROOTS_ABOVE_CAP = 16  # roots that are kept above the cap: they end last, and tell workflow and task
 Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
 
 
@@ -31,6 +32,9 @@ class Trace:
     window: Window
     extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
     overflow: set[tuple[bytes, int]] = field(default_factory=set)  # identities above the cap
+    over_cap: bool = False  # more items than the cap, whichever of them are kept
+    start_ns: int = 0  # earliest start and latest end of all items, those above the cap included
+    end_ns: int = 0
     state: State = "open"
     reason: CloseReason = ""
     deadline_ms: int = 0
@@ -61,15 +65,18 @@ class Trace:
         return identity in self.extras or identity in self.overflow
 
     def add(self, span: Span, cap: int) -> None:
-        """Keep a new item; above the cap only its identity."""
+        """Keep a new item; above the cap only its identity and its times, but for a few roots: they name the run."""
         if span.task_id:
             self.tasks |= {span.task_id}
-        if self.n_items >= cap:
+        self.start_ns = min(self.start_ns or span.start_ns, span.start_ns)
+        self.end_ns = max(self.end_ns, span.end_ns)
+        if self.n_items >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
             self.overflow.add((span.span_id, span.content_hash))
         elif span.span_id in self.items:
             self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
+        self.over_cap = self.n_items > cap
 
     def all_items(self) -> list[Span]:
         """The kept items, in no order that means anything."""
