@@ -1,0 +1,92 @@
+"""CPU of our evaluation on the recorded runs: all evaluators, results as rows. Never part of a test.
+
+Counted: everything from assembled steps to result rows, that is parsing of arguments, results and messages, all
+evaluators of the list with registry and task truth, and the rows with their reasons and evidence as JSON text.
+Not counted: decoding and assembling. Every repetition starts from steps that nobody has parsed yet.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from evaluators.catalogue import EVALUATORS
+from evaluators.evaluation import Evaluation
+from evaluators.judge import judge
+from schemas.trajectory import Trajectory
+from tests.bench.evaluators.data import Recorded, turns, while_open
+from tests.bench.evaluators.report import Figure, Section, at_least
+
+REPEATS = 9
+SPAN_US, RUNS_PER_S = 13.0, 4_000.0
+AHEAD_ONCE, AHEAD_EVERY = 4.0, 25.0
+T = TypeVar("T")
+Asked = list[tuple[Trajectory, list[tuple[int, Trajectory]]]]
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """CPU seconds of this process."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def once(trajectories: Sequence[Trajectory]) -> None:
+    """Every run judged once, whole."""
+    for trajectory in trajectories:
+        judge(trajectory)
+
+
+def asks(trajectories: Sequence[Trajectory]) -> Asked:
+    """The runs with what they look like after each turn; the last time they are closed."""
+    found = []
+    for trajectory in trajectories:
+        ends = turns(trajectory)
+        frames = [(end, while_open(trajectory, end)) for end in ends[:-1]]
+        found.append((trajectory, [*frames, (len(trajectory.steps), trajectory)]))
+    return found
+
+
+def every_turn(asked: Asked) -> None:
+    """Every run folded on turn by turn, all results asked for after each."""
+    for trajectory, frames in asked:
+        evaluation, done = Evaluation(trajectory.workflow, trajectory.truth, EVALUATORS), 0
+        for end, frame in frames:
+            evaluation.extend(trajectory.steps[done:end])
+            evaluation.results(frame)
+            done = end
+
+
+class Speeds:
+    """CPU seconds for all recorded runs, each the median of the repetitions."""
+
+    def __init__(self, data: Recorded) -> None:
+        self.runs, self.spans = len(data.spans), sum(map(len, data.spans.values()))
+        fresh = data.assembled
+        self.once = statistics.median(_timed(lambda: fresh(), once) for _ in range(REPEATS))
+        self.every = statistics.median(_timed(lambda: asks(fresh()), every_turn) for _ in range(REPEATS))
+        self.turns = sum(len(turns(t)) for t in fresh()) / self.runs
+        self.rows = sum(len(judge(t)) for t in fresh()) / self.runs
+
+
+def _timed(made: Callable[[], T], work: Callable[[T], None]) -> float:
+    given = made()
+    return cpu(lambda: work(given))
+
+
+def section(speeds: Speeds) -> Section:
+    """Our speed by itself."""
+    us, per_s = speeds.once / speeds.spans * 1e6, speeds.runs / speeds.once
+    size = speeds.spans / speeds.runs
+    return Section(
+        f"Speed on the recorded runs, {len(EVALUATORS)} evaluators",
+        ("measured",),
+        [
+            Figure("CPU us per span", (f"{us:.1f}",), f"<= {SPAN_US:g}", us <= SPAN_US),
+            at_least("runs per CPU second", [f"{per_s:,.0f}"], per_s, RUNS_PER_S),
+            Figure("runs per CPU second, asked again after every turn", (f"{speeds.runs / speeds.every:,.0f}",)),
+        ],
+        f"{speeds.runs} runs of {size:.1f} spans and {speeds.turns:.1f} turns, {speeds.rows:.0f} result rows a run. "
+        "Counted: parsing of arguments, results and messages, all evaluators with registry and task truth, result rows. "
+        f"Not counted: decoding, assembling. Median of {REPEATS}.",
+    )
