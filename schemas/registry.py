@@ -75,7 +75,7 @@ class _Order(Declared):
 
 
 class _Forbidden(Declared):
-    after: str
+    after: str | None = None
     tool: str
 
 
@@ -102,6 +102,7 @@ class _Tool(Declared):
     parameters: dict[str, Any] | None = None
     entity: dict[str, str] = Field(default_factory=dict)
     latency_budget_ms: float | None = Field(None, gt=0)
+    inverse: str = ""
 
 
 class _Defaults(Declared):
@@ -109,6 +110,7 @@ class _Defaults(Declared):
     policy: _Policy = _Policy()
     evaluators: dict[str, _Evaluator] = Field(default_factory=dict)
     trajectory_weights: dict[str, float] = Field(default_factory=dict)
+    agents: list[str] = Field(default_factory=list)
 
 
 class _Workflow(_Defaults):
@@ -179,6 +181,7 @@ def _tool_faults(entry: _Workflow, path: Path, compiled: dict[str, Tool]) -> Ite
                 writes=tool.writes,
                 entity=tool.entity,
                 latency_budget_ms=tool.latency_budget_ms,
+                inverse=tool.inverse,
             )
         except BadSchema as error:
             compiled[tool.name] = Tool(tool.name)
@@ -188,11 +191,15 @@ def _tool_faults(entry: _Workflow, path: Path, compiled: dict[str, Tool]) -> Ite
 def _policy_faults(entry: _Workflow, path: Path) -> Iterator[tuple[Path, str]]:
     """Rules that name tools nobody declared. A workflow without any tools leaves them to the spans."""
     known = [tool.name for tool in entry.tools]
+    for index, declared in enumerate(entry.tools):
+        if declared.inverse and declared.inverse not in known:
+            message = unknown(f"inverse {declared.inverse!r} of tool {declared.name!r}", declared.inverse, known)
+            yield (*path, "tools", index, "inverse"), message
     rules = [("order", i, rule.model_dump()) for i, rule in enumerate(entry.policy.order)]
     rules += [("forbidden", i, rule.model_dump()) for i, rule in enumerate(entry.policy.forbidden)]
     for section, index, rule in rules:
         for key, tool in rule.items():
-            if known and tool not in known:
+            if known and tool is not None and tool not in known:
                 message = unknown(f"tool {tool!r} in policy.{section} of workflow {entry.name!r}", tool, known)
                 yield (*path, "policy", section, index, key), message
 
@@ -222,6 +229,7 @@ def _workflow(entry: _Workflow, tools: Mapping[str, Tool], defaults: _Defaults) 
         policy=_policy(entry.policy, defaults.policy),
         evaluators={name: EvaluatorSettings(e.enabled, e.pass_at) for name, e in evaluators.items()},
         trajectory_weights=entry.trajectory_weights or defaults.trajectory_weights,
+        agents=frozenset(entry.agents or defaults.agents),
     )
 
 

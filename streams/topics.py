@@ -4,8 +4,11 @@ A topic is made only where it is missing; an existing one is never altered, only
 `eval.outcomes` must carry the broker's append time: windows and alert buckets run on it (architecture 6.1).
 """
 
+import logging
 import ssl
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -72,10 +75,7 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if settings.security_protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
-        if settings.ssl_certfile:
-            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
-        options["ssl_context"] = context
+        options["ssl_context"] = _ssl_context(settings)
     if settings.security_protocol.startswith("SASL"):
         if settings.sasl_username is None or settings.sasl_password is None:
             raise UserError("SASL is on: set STEPWATCH_SASL_USERNAME and STEPWATCH_SASL_PASSWORD")
@@ -85,6 +85,58 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": settings.sasl_password.get_secret_value(),
         }
     return options
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
+        if settings.ssl_certfile:
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    except OSError as error:
+        raise UserError(
+            f"the certificates for Kafka cannot be used ({error}): look at STEPWATCH_SSL_CAFILE, "
+            "STEPWATCH_SSL_CERTFILE and STEPWATCH_SSL_KEYFILE"
+        ) from error
+    return context
+
+
+class KafkaClient(Protocol):
+    """Whatever of aiokafka connects at its start."""
+
+    async def start(self) -> None:
+        """Connect."""
+        ...
+
+
+async def start_client(client: KafkaClient, settings: Settings) -> None:
+    """Start an aiokafka client. Raises UserError when no broker answers or lets us in, with the reason.
+
+    aiokafka tells the reason (refused, unknown host, wrong password, untrusted certificate) only to its log.
+    """
+    with _complaints() as said:
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            why = said[-1].partition('": ')[2].strip() if said else ""
+            raise UserError(
+                f"no Kafka broker answers at {settings.bootstrap_servers} ({why or type(error).__name__}): start one "
+                "with `stepwatch up`, or set STEPWATCH_BOOTSTRAP_SERVERS"
+            ) from error
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What aiokafka logs meanwhile goes into this list, and nowhere else."""
+    said: list[str] = []
+    logger, handler = logging.getLogger("aiokafka"), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
@@ -136,11 +188,8 @@ async def _append_time_problem(admin: AIOKafkaAdminClient, name: str) -> list[st
 async def _admin(settings: Settings) -> AIOKafkaAdminClient:
     admin = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=15_000)
     try:
-        await admin.start()
-    except (KafkaError, OSError) as error:
+        await start_client(admin, settings)
+    except UserError:
         await admin.close()
-        raise UserError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} ({error}): start one with `stepwatch up`, "
-            "or set STEPWATCH_BOOTSTRAP_SERVERS"
-        ) from error
+        raise
     return admin

@@ -33,7 +33,9 @@ def effective(**flags: object) -> Settings:
 def gateway(
     bootstrap_servers: Bootstrap = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [env: STEPWATCH_GATEWAY_HOST]")] = None,
-    port: Annotated[int | None, typer.Option(help="OTLP/HTTP port. [env: STEPWATCH_GATEWAY_PORT]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="OTLP/HTTP port. [env: STEPWATCH_GATEWAY_PORT]")
+    ] = None,
 ) -> None:
     """Take OTLP/HTTP from SDKs and Collectors and put it on the spans topic."""
     from streams.gateway.app import serve
@@ -64,9 +66,9 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
 
     from streams.topics import check_topics
 
-    _log()
     if problems := asyncio.run(check_topics(settings)):
         raise UserError("; ".join(problems))
+    _log()
     gc.freeze()  # what is imported stays
     gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     loop = uvloop.new_event_loop()

@@ -8,6 +8,7 @@ creation time, so that a later process with the same pid is never signalled.
 import errno
 import fcntl
 import os
+import shlex
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -115,7 +116,7 @@ def already_runs(data_dir: Path, state: StackState) -> str:
     where = ", ".join(f"{name} at {part.address}" for name, part in state.parts.items() if part.address)
     return (
         f"a stack runs on {data_dir} already (process {state.owner}{'; ' + where if where else ''}): use it, stop it "
-        f"with `stepwatch down --data-dir {data_dir}`, or choose another --data-dir"
+        f"with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`, or choose another --data-dir"
     )
 
 

@@ -17,18 +17,21 @@ workflows:
           {type: object, properties: {customer_id: {type: string}, tags: {type: array, ordered: true}}, required: [customer_id]}
         entity: {customer: $.customer_id}
         latency_budget_ms: 200
+        inverse: revert_crm
+      - {name: revert_crm, writes: true}
       - {name: verify_identity}
       - {type: function, function: {name: issue_refund, parameters: {type: object, properties: {}}}, writes: true}
     policy:
       max_steps: 40
       max_repeats: 3
       order: [{before: verify_identity, tool: issue_refund}]
-      forbidden: [{after: update_crm, tool: issue_refund}]
+      forbidden: [{after: update_crm, tool: issue_refund}, {tool: revert_crm}]
       confirm_before_write: true
       latency_budget_ms: 30000
       cost_budget_usd: 0.50
     evaluators: {ParameterValidation: {pass_at: 1.0}, StepEfficiency: {pass_at: 0.8}, ReasoningQuality: {enabled: false}}
     trajectory_weights: {TaskCompletion: 0.4, FunctionCallAccuracy: 0.3, StepEfficiency: 0.3}
+    agents: [planner, executor]
   - name: "billing-*"
   - name: "b*"
 defaults:
@@ -44,7 +47,8 @@ def test_everything_of_the_specification_is_accepted():
     assert (refund.sample, crm.writes, crm.latency_budget_ms, crm.ordered) == (0.5, True, 200, frozenset({"tags"}))
     assert crm.entity == {"customer": "$.customer_id"}
     assert refund.policy.order == (Order("verify_identity", "issue_refund"),)
-    assert refund.policy.forbidden == (Forbidden("update_crm", "issue_refund"),)
+    assert refund.policy.forbidden == (Forbidden("update_crm", "issue_refund"), Forbidden(None, "revert_crm"))
+    assert (crm.inverse, refund.agents) == ("revert_crm", frozenset({"planner", "executor"}))
     assert (refund.policy.max_steps, refund.policy.max_repeats) == (40, 3)
     assert refund.settings("ReasoningQuality") == EvaluatorSettings(enabled=False)
     assert refund.settings("StepEfficiency").pass_at == 0.8
@@ -101,6 +105,14 @@ def test_without_any_policy_the_built_in_caps_hold_and_null_lifts_them():
         (
             "workflows:\n - name: a\n   tools: [{name: verify}]\n   policy:\n     order: [{before: verfy, tool: verify}]\n",
             "w.yaml:5: unknown tool 'verfy' in policy.order of workflow 'a'; did you mean 'verify'?",
+        ),
+        (
+            "workflows:\n - name: a\n   tools: [{name: pay}]\n   policy: {forbidden: [{tool: psy}]}\n",
+            "w.yaml:4: unknown tool 'psy' in policy.forbidden of workflow 'a'; did you mean 'pay'?",
+        ),
+        (
+            "workflows:\n - name: a\n   tools:\n    - {name: book}\n    - {name: cancel, inverse: bock}\n",
+            "w.yaml:5: unknown inverse 'bock' of tool 'cancel'; did you mean 'book'?",
         ),
         ("workflows:\n - name: a\n - name: a\n", "w.yaml:3: workflow 'a' is declared twice"),
         ("workflows:\n - name: a\n   tools:\n    - name: t\n    - name: t\n", "w.yaml:5: tool 't' is declared twice"),
