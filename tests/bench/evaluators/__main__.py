@@ -19,6 +19,7 @@ from tests.bench.evaluators import bfcl, curve, quality, rivals, side_by_side, s
 from tests.bench.evaluators.data import Recorded, shared
 from tests.bench.evaluators.report import Section, markdown, missed, show
 
+WIDTH = 180  # of the output in a file
 PARTS = ("quality", "cases", "rival", "speed", "curve")
 PAGE = Path(__file__).parents[3] / "docs" / "figures" / "evaluators.md"
 
@@ -28,7 +29,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="make bench-evaluators", description="Figures of the evaluators.")
     arguments.add_argument("--only", action="append", choices=PARTS, help="measure this part only; repeatable")
     chosen = arguments.parse_args().only or PARTS
-    root, screen = shared(), Console()
+    root, screen = shared(), _screen()
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=screen, transient=True
     ) as progress:
@@ -44,6 +45,12 @@ def main() -> int:
         PAGE.write_text(markdown(sections, _head()), encoding="utf-8")
         screen.print(f"written: {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
     return 1 if short else 0
+
+
+def _screen() -> Console:
+    """The terminal; where there is none, wide enough for the tables."""
+    screen = Console()
+    return screen if screen.is_terminal else Console(width=WIDTH)
 
 
 def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[Section]:
@@ -68,7 +75,8 @@ def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[
         yield side_by_side.speed(speeds, answer)
     progress.advance(parts)
     if "speed" in chosen and speeds:
-        yield speed.section(speeds)
+        yield speed.section(speeds, root)
+        yield speed.each(data)
     progress.advance(parts)
     if "curve" in chosen:
         yield from curve.sections(root, progress)

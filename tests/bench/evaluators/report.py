@@ -33,12 +33,11 @@ def at_least(what: str, values: Sequence[str], value: float, target: float, unit
 
 def show(screen: Console, section: Section) -> None:
     """Print a section as a table."""
-    table = Table("", *section.columns, "target", "", title=escape(section.title), caption=escape(section.note) or None)
+    head, *rows = _cells(section)
+    table = Table(*head, title=escape(section.title), caption=escape(section.note) or None)
     table.columns[0].no_wrap = True
-    for figure in section.figures:
-        table.add_row(
-            escape(figure.what), *map(escape, _padded(figure, section)), escape(figure.target), _MARKS[figure.met]
-        )
+    for row in rows:
+        table.add_row(*(_MARKS.get(cell, escape(cell)) for cell in row))
     screen.print(table)
 
 
@@ -53,23 +52,27 @@ def markdown(sections: Iterable[Section], head: str) -> str:
 
 
 def _page(section: Section) -> str:
-    lines = [f"## {section.title}", ""]
-    if section.note:
-        lines += [section.note, ""]
-    lines += [_line(["", *section.columns, "target", ""]), "|" + " --- |" * (len(section.columns) + 3)]
-    lines += [
-        _line([f.what, *_padded(f, section), f.target, {None: "", True: "met", False: "**missed**"}[f.met]])
-        for f in section.figures
-    ]
+    head, *rows = _cells(section)
+    lines = [f"## {section.title}", "", *([section.note, ""] if section.note else [])]
+    lines += [_line(head), "|" + " --- |" * len(head)]
+    lines += [_line("**missed**" if cell == MISSED else cell for cell in row) for row in rows]
     return "\n".join([*lines, ""])
+
+
+def _cells(section: Section) -> list[list[str]]:
+    """Head and rows; the columns of targets only where there are some."""
+    asked = any(figure.target for figure in section.figures)
+    rows = [["", *section.columns, *(["target", ""] if asked else [])]]
+    for what, values, target, met in section.figures:
+        padding = [""] * (len(section.columns) - len(values))
+        rows.append([what, *values, *padding, *([target, _WORDS[met]] if asked else [])])
+    return rows
 
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _padded(figure: Figure, section: Section) -> list[str]:
-    return [*figure.values, *[""] * (len(section.columns) - len(figure.values))]
-
-
-_MARKS = {None: "", True: "[green]met[/]", False: "[bold red]missed[/]"}
+MET, MISSED = "met", "missed"
+_WORDS = {None: "", True: MET, False: MISSED}
+_MARKS = {MET: "[green]met[/]", MISSED: "[bold red]missed[/]"}
