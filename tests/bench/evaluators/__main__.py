@@ -72,6 +72,7 @@ def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[
     if python and speeds:
         answer = rivals.ask(python, side_by_side.given(data))
         yield side_by_side.quality(data, scores, answer)
+        yield side_by_side.planted(root, data, python)
         yield side_by_side.speed(speeds, answer)
     progress.advance(parts)
     if "speed" in chosen and speeds:

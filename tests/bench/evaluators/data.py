@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -63,16 +64,24 @@ class Run(NamedTuple):
 
 
 class Recorded:
-    """All recorded runs of one folder, with registry and truths."""
+    """All recorded runs, with registry and truths; or other runs of the same tasks, with labels of their own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, others: Sequence[tuple[bool, Json]] | None = None) -> None:
         self.folder = root / "data/tau-airline"
+        if others is None:
+            labels = {line["id"]: line["success"] for line in lines(self.folder / "labels.jsonl")}
+            others = [(labels[run["id"]], run) for run in lines(self.folder / "trajectories.jsonl")]
+        self.recorded = {run["id"]: (label, run) for label, run in others}
         self.tasks: dict[str, Json] = {t["id"]: t for t in json.loads((self.folder / "tasks.json").read_text())}
         self.tools: list[Json] = [t["function"] for t in json.loads((self.folder / "tools.json").read_text())]
         with tempfile.TemporaryDirectory() as made:
-            tool = root / "tools/tau_to_otlp.py"
-            subprocess.run([sys.executable, tool, self.folder, "--out", made], check=True, stdout=subprocess.DEVNULL)
-            out = Path(made)
+            given, out = Path(made) / "runs", Path(made)
+            given.mkdir()
+            (given / "tasks.json").write_bytes((self.folder / "tasks.json").read_bytes())
+            (given / "tools.json").write_bytes((self.folder / "tools.json").read_bytes())
+            (given / "trajectories.jsonl").write_text("\n".join(json.dumps(run) for _, run in self.recorded.values()))
+            command = [sys.executable, root / "tools/tau_to_otlp.py", given, "--out", made]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             self.registry: Registry = parse_registry((out / "workflows.yaml").read_text(), "workflows.yaml")
             truths = (parse_expectation(json.dumps(e), "expectations", 1) for e in lines(out / "expectations.jsonl"))
             self.truths: dict[tuple[str, str], TaskTruth] = {(t.workflow, t.task_id): t for t in truths}
@@ -82,13 +91,11 @@ class Recorded:
     @cached_property
     def runs(self) -> list[Run]:
         """The runs, in the order of their traces."""
-        labels = {line["id"]: line["success"] for line in lines(self.folder / "labels.jsonl")}
-        recorded = {run["id"]: run for run in lines(self.folder / "trajectories.jsonl")}
         found = []
         for trajectory in self.assembled():
-            run = recorded[self.run_of[trajectory.key.trace_id]]
+            label, run = self.recorded[self.run_of[trajectory.key.trace_id]]
             number = int(run["task_id"].rpartition("/")[2])
-            found.append(Run(run["id"], number, labels[run["id"]], run, trajectory))
+            found.append(Run(run["id"], number, label, run, trajectory))
         return found
 
     def assembled(self, closed: CloseReason = "root_ended") -> list[Trajectory]:

@@ -214,7 +214,8 @@ def main():
     answer = {"version": version("ai-evaluation")}
     if "runs" in given:
         answer["scores"], answer["progress"] = quality(given), progress(given)
-        answer["speed"] = speed(given, given["repeats"])
+        if given["repeats"]:
+            answer["speed"] = speed(given, given["repeats"])
     if "checks" in given:
         answer["validated"], answer["compared"] = cases(given)
     Path(sys.argv[2]).write_text(json.dumps(answer))

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.bench.evaluators import rivals
 from tests.bench.evaluators.data import Recorded
-from tests.bench.evaluators.quality import SEED, Scores, ranked, while_open_scores
+from tests.bench.evaluators.planted import PLANTS, pairs
+from tests.bench.evaluators.quality import SEED, Scores, ranked, scores_of, while_open_scores
 from tests.bench.evaluators.report import Figure, Section
 from tests.bench.evaluators.speed import AHEAD_EVERY, AHEAD_ONCE, Speeds
-from tests.bench.evaluators.statistics import Interval, clustered_auc, spearman
+from tests.bench.evaluators.statistics import Interval, clustered_auc, concordance, spearman
 
 REPEATS = 5
 # Metrics whose score should follow success, where the truth of the task is given. The others are shown, not compared.
@@ -44,8 +47,37 @@ def quality(data: Recorded, scores: Scores, answer: dict[str, Any]) -> Section:
         "The same runs with the same truth. It is given everything that its own types take: steps with thoughts, calls, "
         "results and errors, description, required tools, criteria, expected trajectory, available tools; and as its "
         "result both the last words and, in canonical order, the successful writes; its better score counts. "
-        "StepEfficiency and ReasoningQuality have no truth here: shown, not compared.",
+        "StepEfficiency and ReasoningQuality have no truth here: shown, not compared (planted faults below).",
     )
+
+
+def planted(root: Path, data: Recorded, python: Path) -> Section:
+    """Who can tell a planted fault from what only looks like one."""
+    figures = []
+    for name, what, plant in PLANTS:
+        made = list(pairs([run.recorded for run in data.runs], data.tasks, plant))
+        other = Recorded(root, made)
+        answer = rivals.ask(python, {**given(other), "repeats": 0})
+        scores = scores_of(other.runs).get(name, [None] * len(other.runs))
+        ours = _told_apart(other, scores)
+        theirs = max(_told_apart(other, row) for row in answer["scores"][name].values())
+        answered = sum(score is not None for score in scores)
+        cells = (f"{ours:.3f}", f"{theirs:.3f}", f"{len(made) // 2}", f"{answered} of {len(made)}")
+        figures.append(Figure(f"{name}: {what}", cells, "ours ahead", ours > theirs))
+    return Section(
+        "Side by side: planted faults",
+        ("ours", f"ai-evaluation {rivals.VERSION}", "pairs", "we answer"),
+        figures,
+        "Truth by construction where the recorded runs have none: each pair of runs differs in one planted thing, a fault "
+        "or what looks like it and is right (tests/bench/evaluators/planted.py). Share of pairs in which the sound one scores higher, ties half.",
+    )
+
+
+def _told_apart(data: Recorded, row: Sequence[float | None]) -> float:
+    answered = [(score, run) for score, run in zip(row, data.runs, strict=True) if score is not None]
+    numbers = {run.id.rpartition("/")[0]: at for at, run in enumerate(data.runs)}
+    pair = [numbers[run.id.rpartition("/")[0]] for _, run in answered]
+    return concordance([score for score, _ in answered], [run.success for _, run in answered], pair)[0]
 
 
 def _auc(data: Recorded, row: Sequence[float | None]) -> Interval:

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from evaluators.judge import judge_span
 from tests.bench.evaluators.bfcl import FIRST, OMITTED, OTHER, Cases, Questions, Tally
 from tests.bench.evaluators.mutations import CLASSES, as_schema, fits, mutants, plain
+from tests.bench.evaluators.planted import FAILURE, PLANTS, pairs
 from tests.bench.evaluators.report import Figure, Section, at_least, markdown, missed
 from tests.bench.evaluators.statistics import auc, clustered_auc, concordance, ranks, shuffled_auc, spearman
 from tests.builders import result_of, tool, tool_span, workflow
@@ -185,3 +186,43 @@ def test_the_page_is_a_table_with_every_cell():
         "| --- | --- | --- | --- | --- |",
         "| a\\|b | 1 |  | >= 2 | **missed** |",
     ]
+
+
+def turn(content, *calls):
+    made = [{"id": f"c{n}", "name": n, "arguments": {}, "result": "{}", "error": False} for n in calls]
+    return {"i": 0, "content": content, "calls": made, "user_reply": None}
+
+
+RUN = {"id": "r1", "task_id": "t", "steps": [turn(None, "look"), turn(None, "store"), turn("Done.")]}
+TASKS_OF = {"t": {"write_tools": ["store", "erase"]}}
+
+
+def planted(number):
+    made = list(pairs([RUN], TASKS_OF, PLANTS[number][2]))
+    assert [(sound, run["id"]) for sound, run in made] == [(True, "r1/sound"), (False, "r1/faulty")]
+    return [run["steps"] for _, run in made]
+
+
+def test_a_repeat_and_a_retry_differ_only_in_how_the_first_call_ended():
+    sound, faulty = planted(0)
+    assert [[c["name"] for c in t["calls"]] for t in sound] == [["look"], ["look"], ["store"], []]
+    assert (sound[0]["calls"][0]["result"], faulty[0]["calls"][0]["result"]) == (FAILURE, "{}")
+    assert sound[1:] == faulty[1:]
+
+
+def test_a_claim_and_owning_up_follow_the_same_failure():
+    sound, faulty = planted(1)
+    assert sound[:-1] == faulty[:-1]
+    assert sound[1]["calls"][0]["error"]
+    assert sound[2]["content"] != faulty[2]["content"]
+
+
+def test_a_thought_names_the_tool_that_is_called_or_one_that_never_is():
+    sound, faulty = planted(2)
+    assert ("look" in sound[0]["content"], "erase" in faulty[0]["content"]) == (True, True)
+    assert sound[1:] == faulty[1:]
+
+
+def test_a_run_without_a_place_for_the_plant_is_left_out():
+    silent = {"id": "r2", "task_id": "t", "steps": [turn("Hello.")]}
+    assert [list(pairs([silent], TASKS_OF, plant)) for _, _, plant in PLANTS] == [[], [], []]
