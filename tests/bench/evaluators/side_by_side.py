@@ -69,7 +69,8 @@ def planted(root: Path, data: Recorded, python: Path) -> Section:
         ("ours", f"ai-evaluation {rivals.VERSION}", "pairs", "we answer"),
         figures,
         "Truth by construction where the recorded runs have none: each pair of runs differs in one planted thing, a fault "
-        "or what looks like it and is right (tests/bench/evaluators/planted.py). Share of pairs in which the sound one scores higher, ties half.",
+        "or what looks like it and is right (tests/bench/evaluators/planted.py). "
+        "Share of pairs in which the sound one scores higher, ties half.",
     )
 
 
