@@ -1,4 +1,4 @@
-"""Calls that repeat one that already succeeded, with nothing written since: kept once a fold.
+"""Calls that repeat one that already succeeded, with nothing written since: kept once a fold, read by several.
 
 The law: equal means the same tool and equal arguments, both known and none redacted. A declared write changes
 something, and so may a call of a tool that nobody declared; a repeat itself changes nothing that the first had not.

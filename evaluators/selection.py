@@ -85,7 +85,9 @@ class Choices:
 
     def _fault(self, step: Step, names: Names, slot: Slot | None, deciding: bool) -> _Fault | None:
         """The first fault, what the tool is before when it came."""
-        repeated = self.repeats.earlier(step) if self.repeats is not None else None  # takes every call in
+        repeated = None
+        if self.repeats is not None and step.span.kind in CALL_KINDS:
+            repeated = self.repeats.earlier(step)
         breach = self.precedence.breach(step) if self.precedence is not None else None
         fault = None
         if names is not None or step.call.name not in self.workflow.tools:
@@ -210,6 +212,8 @@ class ToolSelectionAccuracy:
             if span.tool_definitions is not None:
                 state.offers.add(step)
             return None
+        if state.precedence is not None:
+            state.precedence.breach(step)  # a handoff that no registry has may be what a rule asks for
         if span.kind not in CALL_KINDS and not is_call(step, state.workflow):
             return None
         failure = step.call.failure

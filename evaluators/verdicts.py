@@ -121,8 +121,7 @@ def _outermost_first(value: Any) -> Iterator[str | Mapping[str, Any]]:
 
 def _held(text: str) -> Any:
     """The JSON value in a text: the whole of it, or in a fence; None where there is none."""
-    start = text.lstrip()[:1]
-    if start in ("{", "["):
+    if text.lstrip()[:1] in ("{", "["):
         value = json_or_text(text)
         return None if isinstance(value, str) else value
     for fenced in reversed(text.split("```")[1::2]):  # the last one decides

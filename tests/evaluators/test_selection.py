@@ -203,3 +203,23 @@ def test_dirty_calls_are_judged_by_their_tool_alone(arguments, expected):
     results = judge(trajectory(*spans, span(20, kind="handoff", tool=""), workflow=SHOP, truth=expected))
     assert len(said(results)) == 8
     assert not [r for r in results if r.evaluator == "ToolSelectionAccuracy" and r.verdict == "error"]
+
+
+def test_what_one_evaluator_is_told_does_not_depend_on_which_others_run():
+    verified_by_handoff = workflow(
+        policy={"order": [{"before": "transfer_to_verify", "tool": "refund"}]},
+        evaluators={"PolicyCompliance": {"enabled": False}},
+    )
+    spans = [span(1, kind="handoff", tool="transfer_to_verify"), tool_span(2, "refund", {"id": 1})]
+    assert said(judge(trajectory(*spans, workflow=verified_by_handoff))) == ["pass"]
+    alone = workflow(
+        tools=[tool("look", {"id": {}}), tool("ask", {}, writes=True)],
+        evaluators={"ToolSelectionAccuracy": {"enabled": False}},
+    )
+    both = workflow(tools=[tool("look", {"id": {}}), tool("ask", {}, writes=True)])
+    calls = [tool_span(1, "look", {"id": 1}), tool_span(2, "ask", {}, kind="human"), tool_span(3, "look", {"id": 1})]
+    told = [
+        [r for r in judge(trajectory(*calls, workflow=shop)) if r.evaluator == "StepEfficiency"]
+        for shop in (alone, both)
+    ]
+    assert told[0] == told[1]
