@@ -34,7 +34,7 @@ from streams.local.parts import (
 )
 from streams.local.ports import Choice, PortsAsked, choose_all, pick_free
 from streams.local.process import created_at
-from streams.local.state import DataDirLock, PartState, StackState, disk_sentence, read_state, write_state
+from streams.local.state import DataDirLock, PartState, StackState, blame_disk, disk_sentence, read_state, write_state
 from streams.local.supervise import Part, Report, RestartPolicy, Runner, State
 from streams.settings import Settings
 
@@ -97,6 +97,9 @@ class LocalStack:
         try:
             self._failure = asyncio.get_running_loop().create_future()
             await self._start_all()
+        except UserError as error:
+            await self.stop()
+            raise blame_disk(self.data_dir, error) from error
         except OSError as error:
             await self.stop()
             raise UserError(disk_sentence(self.data_dir, error)) from error
@@ -118,7 +121,10 @@ class LocalStack:
     async def wait(self) -> None:
         """Return never; raise `UserError` when a part cannot be kept alive."""
         assert self._failure is not None, "wait() is for a stack that was started"
-        await asyncio.shield(self._failure)
+        try:
+            await asyncio.shield(self._failure)
+        except UserError as error:
+            raise blame_disk(self.data_dir, error) from error
 
     async def start_part(self, name: str) -> None:
         """Start a stopped part and wait until it serves."""

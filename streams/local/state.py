@@ -5,10 +5,12 @@ the file says where. The file outlives the stack: its ports are preferred at the
 creation time, so that a later process with the same pid is never signalled.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +21,7 @@ from streams.settings import Settings
 STATE_FILE = "stack.json"
 LOCK_FILE = "stack.lock"
 PREFIX = "STEPWATCH_"
+FULL_BELOW_BYTES = 32 * 1024 * 1024  # ClickHouse and Kafka reserve room in steps of some MB
 
 
 class PartState(BaseModel):
@@ -118,6 +121,14 @@ def already_runs(data_dir: Path, state: StackState) -> str:
         f"a stack runs on {data_dir} already (process {state.owner}{'; ' + where if where else ''}): use it, stop it "
         f"with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`, or choose another --data-dir"
     )
+
+
+def blame_disk(data_dir: Path, error: UserError) -> UserError:
+    """The error, or that the disk is full where it is: parts that run out of room fail in words of their own."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(data_dir).free < FULL_BELOW_BYTES:
+            return UserError(f"the disk of {data_dir} is full: make room, or choose another --data-dir ({error})")
+    return error
 
 
 def disk_sentence(data_dir: Path, error: OSError) -> str:
