@@ -5,23 +5,20 @@ the file says where. The file outlives the stack: its ports are preferred at the
 creation time, so that a later process with the same pid is never signalled.
 """
 
-import contextlib
-import errno
 import fcntl
 import os
 import shlex
-import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams.console.errors import UserError
+from streams.local.disk import disk_sentence
 from streams.settings import Settings
 
 STATE_FILE = "stack.json"
 LOCK_FILE = "stack.lock"
 PREFIX = "STEPWATCH_"
-FULL_BELOW_BYTES = 32 * 1024 * 1024  # ClickHouse and Kafka reserve room in steps of some MB
 
 
 class PartState(BaseModel):
@@ -121,18 +118,3 @@ def already_runs(data_dir: Path, state: StackState) -> str:
         f"a stack runs on {data_dir} already (process {state.owner}{'; ' + where if where else ''}): use it, stop it "
         f"with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`, or choose another --data-dir"
     )
-
-
-def blame_disk(data_dir: Path, error: UserError) -> UserError:
-    """The error, or that the disk is full where it is: parts that run out of room fail in words of their own."""
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(data_dir).free < FULL_BELOW_BYTES:
-            return UserError(f"the disk of {data_dir} is full: make room, or choose another --data-dir ({error})")
-    return error
-
-
-def disk_sentence(data_dir: Path, error: OSError) -> str:
-    """The sentence for a data folder that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {data_dir} is full: make room, or choose another --data-dir"
-    return f"the data folder {data_dir} cannot be written ({error.strerror}): choose another --data-dir"
