@@ -56,7 +56,23 @@ def alerter(bootstrap_servers: Bootstrap = None, clickhouse_url: Store = None) -
     """Fold the outcomes topic into alert events."""
     from streams.alerter.app import create_app
 
-    _run(create_app, effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url))
+    settings = effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url)
+    _check_history(settings)
+    _run(create_app, settings)
+
+
+def _check_history(settings: Settings) -> None:
+    """A store that refuses us is an error. One that does not answer is only told of: alerts are published without it."""
+    from clickhouse_connect.driver.exceptions import Error as DriverError
+
+    from streams.store.client import connect
+
+    try:
+        connect(settings).close()
+    except UserError as error:
+        if not isinstance(error.__cause__, DriverError) or error.__cause__.code is not None:
+            raise
+        sys.stderr.write(f"warning: {error}; until then alerts are published, and their history waits\n")
 
 
 def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
@@ -85,5 +101,5 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
 def _log() -> None:
     """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("aiokafka", "faust", "mode", "kafka"):
+    for chatty in ("aiokafka", "faust", "mode", "kafka", "urllib3", "clickhouse_connect"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -34,6 +34,7 @@ CASES = [
     (["gateway"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
     (["scorer"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
     (["alerter"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
+    (["sql", " "], {}, "the SQL is empty"),
     (["sql", "SELECT 1"], NOBODY, "no ClickHouse answers at http://127.0.0.1:1"),
     (["up", "--java", "/nowhere"], {}, "/nowhere cannot be run as Java (No such file or directory)"),
     (["score", "infra/examples/demo-traces.jsonl", "--out", "/nowhere/x"], {}, "/nowhere/x: No such file or directory"),
