@@ -21,7 +21,8 @@ DAY_MS = 86_400_000
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 CREATE_TIME = (
     "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh "
-    "--bootstrap-server {servers} --alter --topic {name} --add-config message.timestamp.type=LogAppendTime`, or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
+    "--bootstrap-server {servers} --alter --topic {name} --add-config message.timestamp.type=LogAppendTime`, "
+    "or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
 )
 
 
