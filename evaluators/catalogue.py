@@ -9,15 +9,29 @@ from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistr
 from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
 from evaluators.efficiency import StepEfficiency
+from evaluators.entity import EntityConsistency
+from evaluators.handoff import HandoffQuality
 from evaluators.parameters import ParameterValidation
+from evaluators.policy import PolicyCompliance
+from evaluators.provenance import ArgumentProvenance
+from evaluators.reasoning import ReasoningQuality
+from evaluators.selection import ToolSelectionAccuracy
 from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
+from evaluators.verification import VerifierPass
 
 EVALUATORS: tuple[Evaluator, ...] = (
+    ToolSelectionAccuracy(),
     ParameterValidation(),
     ToolCallSuccess(),
     StepLatencyBudget(),
+    ArgumentProvenance(),
+    EntityConsistency(),
+    ReasoningQuality(),
     FunctionCallAccuracy(),
+    HandoffQuality(),
+    VerifierPass(),
+    PolicyCompliance(),
     StepEfficiency(),
     TaskCompletion(),
     IterationCap(),

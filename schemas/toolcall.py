@@ -41,7 +41,10 @@ class ToolCall:
         """Equal for calls of the same tool with the same arguments; None where arguments are not known."""
         if self.arguments is None:
             return None
-        return self.name.encode("utf-8", "replace") + b"\0" + _canonical(self.arguments)
+        try:
+            return self.name.encode("utf-8", "replace") + b"\0" + _canonical(self.arguments)
+        except TypeError:  # nested deeper than can be written: what cannot be compared is not known
+            return None
 
     @lazy
     def redacted(self) -> bool:

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.config import ConfigError
 from schemas.registry import EMPTY, Registry, parse_registry
 from streams.config_log import ConfigReader, ConfigRecord
+from streams.custom_evaluators import all_evaluators
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
@@ -61,7 +62,7 @@ def create_app(settings: Settings) -> LedgerApp:
                 newest = read_registry(await config.latest())
         return newest
 
-    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare)
+    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare, all_evaluators())
 
     async def handle(chunk: Chunk) -> None:
         await or_die(scorer.handle(chunk))

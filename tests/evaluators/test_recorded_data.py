@@ -88,6 +88,13 @@ def test_function_call_accuracy_tells_success_from_failure():
 
 
 @needs_tau
+def test_tool_selection_tells_success_from_failure_and_never_sinks_a_right_run_that_had_to_write():
+    tuned = [s for s in scores() if s[0] < 35]
+    assert roc_auc_score([s[2] for s in tuned], [s[3]["ToolSelectionAccuracy"] for s in tuned]) >= 0.8
+    assert {s[3]["ToolSelectionAccuracy"] for s in scores() if s[1] and s[2]} == {1.0}
+
+
+@needs_tau
 def test_a_do_nothing_agent_scores_nothing_on_write_tasks_and_gold_actions_score_one():
     shop = recorded_workflow()
     for task in tasks().values():

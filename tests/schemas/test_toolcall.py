@@ -76,3 +76,7 @@ def test_placeholders_are_found_by_path():
 def test_equal_calls_have_equal_keys_whatever_the_order_of_arguments():
     assert call('{"a":1,"b":2}').key == call('{"b": 2, "a": 1}').key != call('{"a":1,"b":3}').key
     assert call(None).key is None
+
+
+def test_arguments_too_deep_to_compare_have_no_key():
+    assert call('{"a":' * 400 + "1" + "}" * 400).key is None
