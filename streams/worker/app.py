@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> LedgerApp:
     Raises UserError when the store is not there. Kafka clients connect at the first assignment, on the current event loop.
     """
     failpoint = Failpoint(settings.failpoint)
+    writer = Writer(connect(settings))
     producer = AIOKafkaProducer(
         **kafka_options(settings),
         enable_idempotence=True,
@@ -41,7 +42,7 @@ def create_app(settings: Settings) -> LedgerApp:
         linger_ms=5,
         max_request_size=9 << 20,
     )
-    sink = Sink(settings, Writer(connect(settings)), producer, failpoint)
+    sink = Sink(settings, writer, producer, failpoint)
     config = ConfigReader(settings)
     connected = asyncio.Lock()
 
