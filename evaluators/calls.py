@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import CALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.comparison import (
     EVIDENCE_MAX,
     MAYBE_CALLS,
@@ -62,6 +62,7 @@ class FunctionCallAccuracy:
     name = "FunctionCallAccuracy"
     version = "1"
     kinds = MAYBE_CALLS
+    shown = NO_KINDS
     reason_codes = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
@@ -73,8 +74,7 @@ class FunctionCallAccuracy:
         return Compared(context.shared(ExecutedCalls))
 
     def update(self, state: Compared, step: Step) -> None:
-        """Keep the calls that did their work: an assignment needs all of them at once."""
-        state.calls.add(step)
+        """Never shown a step: an assignment needs all calls at once."""
 
     def finish(self, state: Compared, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """With truth: each deciding call, and the trajectory."""

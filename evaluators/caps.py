@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -11,32 +11,32 @@ from schemas.trajectory import Step, Trajectory
 _PASS = Judgement("pass", 1.0, "registry")
 
 
-class Counts:
-    """How many steps there were, how often each call succeeded, and which step was the first to cross each cap.
+class Counts(Follower):
+    """How often each call succeeded, and which step was the first to cross each cap. Shared in a fold."""
 
-    Shared in a fold: `add` takes a step once.
-    """
-
-    __slots__ = ("_seen", "max_repeats", "max_steps", "most", "over_repeats", "over_steps", "steps", "times")
+    __slots__ = ("max_repeats", "max_steps", "most", "over_repeats", "times")
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context)
         policy = context.workflow.policy
         self.max_steps, self.max_repeats = policy.max_steps, policy.max_repeats
-        self.steps = 0
-        self.over_steps: Step | None = None
         self.times: Counter[bytes] = Counter()
         self.most = 0
         self.over_repeats: Step | None = None
-        self._seen = -1
 
-    def add(self, step: Step) -> None:
-        """Count a step, and a successful call."""
-        if step.index <= self._seen:
-            return
-        self._seen = step.index
-        self.steps += 1
-        if self.max_steps is not None and self.steps == self.max_steps + 1:
-            self.over_steps = step
+    @property
+    def steps(self) -> int:
+        """How many steps there were."""
+        return len(self._steps)
+
+    @property
+    def over_steps(self) -> Step | None:
+        """The step that crossed the cap of steps."""
+        cap = self.max_steps
+        return self._steps[cap] if cap is not None and len(self._steps) > cap else None
+
+    def take(self, step: Step) -> None:
+        """Count a successful call."""
         if step.span.kind not in CALL_KINDS or self.max_repeats is None:
             return
         call = step.call
@@ -61,6 +61,7 @@ class IterationCap:
     name = "IterationCap"
     version = "1"
     kinds = ALL_KINDS
+    shown = NO_KINDS
     reason_codes = COMMON_CODES | {"too_many_steps", "too_many_repeats"}
 
     def applies(self, workflow: Workflow) -> bool:
@@ -72,8 +73,7 @@ class IterationCap:
         return context.shared(Counts)
 
     def update(self, state: Counts, step: Step) -> None:
-        """Count a step, and a successful call."""
-        state.add(step)
+        """Never shown a step: they are counted when somebody asks."""
 
     def finish(self, state: Counts, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory: the cap that was crossed first, if any."""
@@ -82,6 +82,7 @@ class IterationCap:
 
 def crossed_first(state: Counts) -> Judgement | None:
     """The failure of the cap that was crossed first, if any."""
+    state.catch_up()
     if state.over_steps is None and state.over_repeats is None:
         return None
     return min(_crossed(state), key=lambda found: found[0])[1]

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from evaluators.base import CALL_KINDS, Context
+from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -30,8 +30,8 @@ class Comparison(NamedTuple):
     banned: list[Step]  # executed, although truth forbids them
 
 
-class ExecutedCalls:
-    """The executed calls so far, and their comparison with the truth. Shared in a fold: `add` takes a step once.
+class ExecutedCalls(Follower):
+    """The executed calls so far, and their comparison with the truth. Shared in a fold.
 
     One call that was recorded twice is one call: a step inside a call of the same tool with the same arguments (a client's
     span around its server's), and a step that shares its call id, tool, arguments and time with another (a program
@@ -39,8 +39,8 @@ class ExecutedCalls:
     """
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._workflow, self._truth = context.workflow, context.truth
-        self._seen = -1
         self._compared: Comparison | None = None
         self._by_index: dict[int, Step] = {}  # calls, whether they did their work or not
         self._by_call_id: dict[str, Step] = {}
@@ -48,12 +48,9 @@ class ExecutedCalls:
         self.decisive: list[Step] = []
         self.banned: list[Step] = []
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take a step in, if it is a call that did its work."""
-        if step.index <= self._seen:
-            return
-        self._seen = step.index
-        if not is_call(step, self._workflow):
+        if step.span.kind not in MAYBE_CALLS or not is_call(step, self._workflow):
             return
         again = self._is_recorded(step)
         self._by_index[step.index] = step
@@ -82,6 +79,7 @@ class ExecutedCalls:
 
     def compare(self) -> Comparison:
         """The comparison as of now: one and the same value until a call comes that changes it. Only with a truth."""
+        self.catch_up()
         if self._compared is None:
             assert self._truth is not None
             expected = expectations(self._truth, self._workflow)

@@ -1,9 +1,9 @@
 """TaskCompletion: did the run do what the task asked, no less and no more?"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
 from evaluators.comparison import Comparison, ExecutedCalls, evidence_of, explain, unknown_code
 from evaluators.matching import Matched
 from evaluators.outputs import RequiredOutputs
@@ -20,40 +20,35 @@ _MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
 _TRUTH: Basis = "task_truth"
 
 
-@dataclass(slots=True)
-class Course:
+class Course(Follower):
     """What was done and said so far."""
 
-    calls: ExecutedCalls
-    outputs: RequiredOutputs
-    failures: Failures
-    last_model: Span | None = None  # the last call of a model
-    last_call: Step | None = None  # the last call of a tool, whether it worked or not
-    spoke_since: bool = False  # something was said, or may have been, after the last call
-    last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
-    so_far: tuple[Comparison, Judgement] | None = None  # what was said while the run was open, of which comparison
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.calls = context.shared(ExecutedCalls)
+        self.outputs = context.shared(RequiredOutputs)
+        self.failures = context.shared(Failures)
+        self.last_model: Span | None = None  # the last call of a model
+        self.last_call: Step | None = None  # the last call of a tool, whether it worked or not
+        self.spoke_since = False  # something was said, or may have been, after the last call
+        self.last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
+        self.so_far: tuple[Comparison, Judgement] | None = None  # said while the run was open, of which comparison
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take the next step in."""
         span = step.span
         kind = span.kind
-        if span.output_messages is not None:
-            self.outputs.add(step)
         if kind in CALL_KINDS:
-            self.calls.add(step)
-            self.failures.add(step)
             self.last_call, self.last_act = step, step
             # A call may run inside the model's call that made it and that goes on to speak.
             model = self.last_model
             self.spoke_since = model is not None and 0 < span.end_ns < model.end_ns
             return
-        self.failures.add(step)
         if kind in _SPEAKING:
             self.spoke_since = True
             if kind in _MODELS:
                 self.last_model = span
         if kind not in ("llm", "agent"):
-            self.calls.add(step)
             self.last_act = step
 
     def spoke_last(self, roots: Iterable[Span]) -> bool:
@@ -84,6 +79,7 @@ class TaskCompletion:
     name = "TaskCompletion"
     version = "1"
     kinds = ALL_KINDS
+    shown = NO_KINDS
     reason_codes = COMMON_CODES | {
         "missing_write",
         "unexpected_write",
@@ -108,15 +104,16 @@ class TaskCompletion:
 
     def initial(self, context: Context) -> Course:
         """Nothing done, nothing said."""
-        return Course(context.shared(ExecutedCalls), context.shared(RequiredOutputs), context.shared(Failures))
+        return Course(context)
 
     def update(self, state: Course, step: Step) -> None:
-        """Keep what was done and said: the end of the run decides."""
-        state.add(step)
+        """Never shown a step: the end of the run decides."""
 
     def finish(self, state: Course, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
         truth = trajectory.truth
+        if trajectory.closed:
+            state.catch_up()
         yield None, _without_truth(state, trajectory) if truth is None else _with_truth(state, trajectory, truth)
 
 

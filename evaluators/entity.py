@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import is_call
+from evaluators.base import COMMON_CODES, Context, scored, unscored
+from evaluators.comparison import MAYBE_CALLS, is_call
 from evaluators.literals import forms_of, shape_of
 from evaluators.seen import Seen
 from schemas.payload import is_placeholder
@@ -50,14 +50,13 @@ class Miss(NamedTuple):
 class About:
     """What was established so far."""
 
-    __slots__ = ("framed", "known", "misses", "seen", "workflow")
+    __slots__ = ("known", "misses", "seen", "workflow")
 
     def __init__(self, context: Context) -> None:
         self.seen = context.shared(Seen)
         self.workflow = context.workflow
         self.known: dict[str, Known] = {}  # by type of entity
         self.misses: list[Miss] = []
-        self.framed = False  # whether the root is a step, and was seen
 
 
 class EntityConsistency:
@@ -80,7 +79,7 @@ class EntityConsistency:
 
     name = "EntityConsistency"
     version = "1"
-    kinds = ALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         "other_customer",
         "other_entity",
@@ -100,16 +99,12 @@ class EntityConsistency:
 
     def update(self, state: About, step: Step) -> Judgement | None:
         """Judge a call by what came before it."""
-        state.seen.add(step)
         span = step.span
-        said = None
         if span.tool:
             tool = state.workflow.tools.get(span.tool)
             if tool is not None and tool.entity and is_call(step, state.workflow):
-                said = _judged(state, step, tool)
-        elif not span.parent_id:
-            state.framed = True
-        return said
+                return _judged(state, step, tool)
+        return None
 
     def finish(self, state: About, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:
         """The writes that the frame of the run can still explain."""
@@ -184,7 +179,7 @@ def _other(state: About, step: Step, tool: Tool, words: dict[str, Word], values:
         code = "other_customer" if _PERSON in kinds else "other_entity"
         reason = f"a write on another {named}, which neither words nor earlier calls nor results established"
         said = scored(0.0, "registry", code, reason, evidence)
-    if state.framed:
+    if state.seen.framed:
         return said
     state.misses.append(Miss(step, values, said))
     return None

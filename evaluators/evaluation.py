@@ -65,6 +65,7 @@ class Evaluation:
             raise _Broken(evaluator, error)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
+        self._shown = context.steps
         self._states = [_initial(evaluator, context) for evaluator, _ in chosen.contextual]
         self._combined = [(evaluator, _initial(evaluator, context), pass_at) for evaluator, pass_at in chosen.combining]
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
@@ -112,21 +113,23 @@ class Evaluation:
 
     def _fold(self, steps: Iterable[Step]) -> None:
         chosen, states, workflow, known = self._plan, self._states, self._workflow, self._known
+        shown, combined = self._shown, self._combined
         evaluator: Evaluator | None = None
         for step in steps:
             span = step.span
             kind = span.kind
             said = local_results(step, chosen, workflow, known)
+            shown.append(step)
             try:
                 for place, update, evaluator, pass_at in chosen.folding[kind]:
                     judgement = update(states[place], step)
                     if judgement is not None:
                         said.append(about_step(step, evaluator, judgement, pass_at))
-                for evaluator, state, _ in self._combined:
-                    evaluator.update(state, step, said)
-            except (
-                Exception
-            ) as error:  # here, in `_initial`, `_finish`, `_combine`, plan and local an evaluator's fault ends
+                if said:
+                    for evaluator, state, _ in combined:
+                        evaluator.update(state, step, said)
+            # Here, in `_initial`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
+            except Exception as error:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error
             self._settled.append(said)

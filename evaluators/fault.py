@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from evaluators.base import COMMON_CODES, Context, scored, unscored
+from evaluators.base import COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.recovery import Failures
 from schemas.registry import Workflow
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
@@ -49,14 +49,38 @@ _REASONS = {
 }
 
 
+class Places(Follower):
+    """Where each step stands, by span id: asked only where something is at fault."""
+
+    __slots__ = ("_by_id",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._by_id: dict[bytes, Step] = {}
+
+    def take(self, step: Step) -> None:
+        """Take the next step in."""
+        self._by_id[step.span.span_id] = step
+
+    def step(self, span_id: bytes) -> Step | None:
+        """The step of this span, if it is one."""
+        self.catch_up()
+        return self._by_id.get(span_id)
+
+    def of(self, span_id: bytes) -> int:
+        """The place of a step."""
+        self.catch_up()
+        return self._by_id[span_id].index
+
+
 class Faults:
     """What is at fault so far, by step."""
 
-    __slots__ = ("failed", "failures", "judged", "last", "late", "other", "other_at", "read", "steps")
+    __slots__ = ("failed", "failures", "judged", "last", "late", "other", "other_at", "places", "read")
 
     def __init__(self, context: Context) -> None:
         self.failures = context.shared(Failures)
-        self.steps: dict[bytes, Step] = {}
+        self.places = context.shared(Places)
         self.failed: dict[int, Result] = {}  # by step: what ToolCallSuccess said of a call that failed
         self.other: Result | None = None  # the last fault of any other kind
         self.other_at = -1
@@ -67,8 +91,6 @@ class Faults:
 
     def add(self, step: Step, said: Sequence[Result]) -> None:
         """Take the next step in, with what was said of it."""
-        self.failures.add(step)
-        self.steps[step.span.span_id] = step
         failing = None
         for result in said:
             if result.verdict == "fail":
@@ -144,7 +166,7 @@ class FirstFault:
         if first is not None and (failed := state.failed.get(first.index)) is not None:
             return _at(state, "unrecovered_failure", failed)
         if late != state.late:
-            state.late, state.read = late, _read(state.steps, late, trajectory.workflow)
+            state.late, state.read = late, _read(state.places, late, trajectory.workflow)
         write, other, other_at = state.read
         if state.other is not None and graver(state.other, state.other_at, other, other_at):
             other = state.other
@@ -162,23 +184,22 @@ class FirstFault:
         return _NOTHING_JUDGED
 
 
-def _read(
-    steps: Mapping[bytes, Step], late: Sequence[Result], workflow: Workflow
-) -> tuple[Result | None, Result | None, int]:
+def _read(places: "Places", late: Sequence[Result], workflow: Workflow) -> tuple[Result | None, Result | None, int]:
     """Of what only the whole could tell: the first call that is not as expected, and the last other fault with its place."""
-    write, write_at = None, len(steps)
+    write: Result | None = None
+    write_at = 0
     other, other_at = None, -1
     for result in late:
         if result.verdict != "fail":
             continue
         if is_other(result):
-            at = steps[result.span_id].index
+            at = places.of(result.span_id)
             if graver(result, at, other, other_at):
                 other, other_at = result, at
         elif result.evaluator == "FunctionCallAccuracy":
             extra = result.reason_code == "unexpected_call" and not workflow.declares_writes  # or just a read
-            at = steps[result.span_id].index
-            if at < write_at and not extra:
+            at = places.of(result.span_id)
+            if not extra and (write is None or at < write_at):
                 write, write_at = result, at
     return write, other, other_at
 
@@ -190,7 +211,7 @@ def _at(state: Faults, code: str, of: Result) -> Judgement:
         return last[2]
     told = orjson.loads(of.evidence) if of.evidence and not of.span_id else {}
     span_id = of.span_id or bytes.fromhex(told.get("span_id", ""))
-    step = state.steps.get(span_id)
+    step = state.places.step(span_id)
     evidence: dict[str, Any] = {
         "span_id": span_id.hex(),
         "step": step.label if step is not None else TRAJECTORY_STEP,

@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
-from evaluators.comparison import MAYBE_CALLS, ExecutedCalls, evidence_of, explain, unknown_code
+from evaluators.comparison import ExecutedCalls, evidence_of, explain, unknown_code
 from evaluators.matching import Expected, agrees, call_key, decides, expectations, ordered_arguments
 from evaluators.outputs import RequiredOutputs
 from schemas.expectation import TaskTruth
@@ -112,21 +112,15 @@ class Progress:
         self._taken = 0  # executed calls that were tried
         self.so_far: tuple[tuple[float, int], Judgement] | None = None  # what was said last while the run was open
 
-    def add(self, step: Step) -> None:
-        """Take the next step in."""
-        span = step.span
-        self.counts.add(step)
-        if span.output_messages is not None:
-            self.outputs.add(step)
-        if span.kind not in MAYBE_CALLS:
-            return
-        calls = self.calls
-        calls.add(step)
-        while self._taken < len(calls.calls):
-            executed = calls.calls[self._taken]
+    def catch_up(self) -> None:
+        """Try the calls that were executed since the last time on the milestones that are left."""
+        self.calls.catch_up()
+        executed = self.calls.calls
+        while self._taken < len(executed):
+            step = executed[self._taken]
             self._taken += 1
-            if self.reached.add(executed):
-                self.calls_reached += _weight(executed.call.name, self._workflow)
+            if self.reached.add(step):
+                self.calls_reached += _weight(step.call.name, self._workflow)
 
 
 class GoalProgress:
@@ -147,6 +141,7 @@ class GoalProgress:
     name = "GoalProgress"
     version = "1"
     kinds = ALL_KINDS
+    shown = NO_KINDS
     reason_codes = COMMON_CODES | {
         "so_far",
         "missing_call",
@@ -171,15 +166,15 @@ class GoalProgress:
         return None if context.truth is None else Progress(context, context.truth)
 
     def update(self, state: Progress | None, step: Step) -> None:
-        """Try a step on the milestones that are left."""
-        if state is not None:
-            state.add(step)
+        """Never shown a step: milestones are looked for when somebody asks."""
 
     def finish(self, state: Progress | None, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory."""
         if state is None or trajectory.truth is None:
             yield None, _NO_TRUTH
-        elif trajectory.closed:
+            return
+        state.catch_up()
+        if trajectory.closed:
             yield None, _at_the_end(state, trajectory, trajectory.truth)
         else:
             yield None, _so_far(state, trajectory)

@@ -70,7 +70,8 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
             combining.append((evaluator, settings.pass_at))
         else:
             contextual.append((evaluator, settings.pass_at))
-    shown = {kind: [i for i, (evaluator, _) in enumerate(contextual) if kind in evaluator.kinds] for kind in ALL_KINDS}
+    touched = {k: [i for i, (evaluator, _) in enumerate(contextual) if k in evaluator.kinds] for k in ALL_KINDS}
+    shown = {k: [i for i in touched[k] if k in getattr(contextual[i][0], "shown", ALL_KINDS)] for k in ALL_KINDS}
     return Plan(
         local,
         tuple(contextual),
@@ -79,7 +80,7 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
             kind: tuple(Folding(i, contextual[i][0].update, *contextual[i]) for i in indexes)
             for kind, indexes in shown.items()
         },
-        {kind: sum(1 << i for i in indexes) for kind, indexes in shown.items()},
+        {kind: sum(1 << i for i in indexes) for kind, indexes in touched.items()},
         tuple(broken),
         {},
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.claims import claims_success, claims_work_of, owns_up
 from evaluators.literals import is_id, leaves, shape_of
 from evaluators.mind import Mind
@@ -12,12 +12,13 @@ from evaluators.thoughts import Said, may_hold_thought, planned_tools, said_in
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 EVIDENCE_MAX = 20
 IDS_MAX = 50  # ids of one thought that are looked for
 LOOKS_MAX = 8  # searches for ids of the same shape, in one run
-_MODELS = frozenset({"llm", "planner"})
+_MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
 _ID = re.compile(r"[^\s\"'`(),;!?<>\[\]{}*|]+")
 _PASS = Judgement("pass", 1.0, "trace")
 _REDACTED = unscored("trace", "redacted", "the thought is replaced by a placeholder")
@@ -58,7 +59,7 @@ class ReasoningQuality:
 
     name = "ReasoningQuality"
     version = "1"
-    kinds = ALL_KINDS
+    kinds = _MODELS | CALL_KINDS
     reason_codes = COMMON_CODES | {
         "other_tool",
         "unseen_value",
@@ -80,7 +81,6 @@ class ReasoningQuality:
 
     def update(self, state: Mind, step: Step) -> Judgement | None:
         """Judge a model's step by what came before it."""
-        state.seen.add(step)
         kind = step.span.kind
         if kind in _MODELS:
             return _answered(state, step)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from evaluators.base import CALL_KINDS, Context
+from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.speech import owns_up
 from schemas.span import Span, is_step
 from schemas.toolcall import ToolCall
@@ -19,12 +19,12 @@ from schemas.trajectory import Step
 _Key = tuple[str, bytes]  # tool, and what it acted on; b"" is "not known, or does not matter"
 
 
-class Failures:
-    """The failed calls so far that no success has recovered. Shared in a fold: `add` takes a step once, of any kind."""
+class Failures(Follower):
+    """The failed calls so far that no success has recovered. Shared in a fold."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._tools = context.workflow.tools
-        self._seen = -1
         self._open: dict[_Key, Step] = {}  # the earliest failure of each
         self._first: Step | None = None
         self._fresh = True  # whether `_first` holds
@@ -32,11 +32,8 @@ class Failures:
         self._read = 0  # of them, read already
         self._owned_up = -1  # the last step of them that owns up to a failure
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take a step in: a call, or what was said after one that failed."""
-        if step.index <= self._seen:
-            return
-        self._seen = step.index
         if step.span.kind not in CALL_KINDS:
             if self._open and step.span.output_messages is not None:
                 self._said.append(step)
@@ -52,6 +49,7 @@ class Failures:
     @property
     def first(self) -> Step | None:
         """The earliest failure that is not recovered."""
+        self.catch_up()
         if not self._fresh:
             self._first = min(self._open.values(), key=lambda step: step.index, default=None)
             self._fresh = True
@@ -59,6 +57,7 @@ class Failures:
 
     def write(self) -> Step | None:
         """The earliest such failure of a declared write."""
+        self.catch_up()
         tools = self._tools
         writes = [step for (name, _), step in self._open.items() if name in tools and tools[name].writes]
         return min(writes, key=lambda step: step.index, default=None)

@@ -46,15 +46,15 @@ _MARKS = (b"[A", b"<A", b"__A", b"***", b"{{A", b"AAAAAAAA", b"[]", b"<>")
 
 
 class Seen:
-    """The texts that a run has seen. Shared in a fold: `add` takes a step once, before anything is asked about it.
+    """The texts that a run has seen. Shared in a fold; steps are taken in when the first question comes.
 
     What a call brings is seen by the steps after it; what a model was given is seen by the model's own step.
     """
 
     def __init__(self, context: Context) -> None:
-        self._last = -1
-        self._new: list[Step] = []
-        self._call: Step | None = None  # the step that the run has come to, where it is a call: not seen by itself
+        self._steps = context.steps
+        self._taken = 0
+        self.framed = False  # whether the root is a step, and was seen
         self._results = Pool()  # as the calls brought them
         self._said = Pool()  # all that input messages say, but for the model's own words
         # The same told apart, made where somebody asks: words, and results as messages tell them.
@@ -65,19 +65,6 @@ class Seen:
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
         self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
         self._roots: tuple[Sequence[Span], Pool] = ((), Pool())
-
-    def add(self, step: Step) -> None:
-        """Take a step in, unread."""
-        if step.index <= self._last:
-            return
-        self._last = step.index
-        if self._call is not None:
-            self._new.append(self._call)
-            self._call = None
-        if step.span.kind in _CALLS:
-            self._call = step
-        else:
-            self._new.append(step)
 
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""
@@ -152,10 +139,17 @@ class Seen:
 
     def _take(self) -> None:
         """Sort the texts of the steps that came since the last question."""
-        if not self._new:
+        steps, at = self._steps, self._taken
+        end = len(steps)
+        if end and steps[-1].span.kind in _CALLS:
+            end -= 1  # the call that the run has come to: what it brings is not seen by itself
+        if at >= end:
             return
-        for step in self._new:
+        self._taken = end
+        for step in steps[at:end]:
             span = step.span
+            if not span.parent_id and not span.tool:
+                self.framed = True
             if span.flags & _LOSSY:
                 self._lossy = True
             if span.kind in _CALLS:
@@ -164,7 +158,6 @@ class Seen:
                 self._messages(step.agent, span.input_messages)
             elif (span.kind == "llm" or (span.kind == "planner" and span.model)) and span.status != ERROR:
                 self._unheard = True  # a call of a model; a span around planning has its messages in the call below
-        self._new.clear()
 
     def _told_apart(self) -> tuple[Pool, Pool]:
         """Words, and results as messages tell them."""

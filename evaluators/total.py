@@ -41,9 +41,8 @@ class Scores:
         self.late_hard = ""
         self.late_steps: dict[str, list[float]] = {}
 
-    def add(self, step: Step, said: Sequence[Result]) -> None:
-        """Take the next step in, with what was said of it."""
-        self.failures.add(step)
+    def add(self, said: Sequence[Result]) -> None:
+        """Take in what was said of a step."""
         weights = self.weights
         for result in said:
             if result.evaluator in weights:
@@ -111,7 +110,7 @@ class TrajectoryScore:
 
     def update(self, state: Scores, step: Step, said: Sequence[Result]) -> None:
         """Keep the scores of a step."""
-        state.add(step, said)
+        state.add(said)
 
     def combine(
         self, state: Scores, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]
