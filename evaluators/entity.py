@@ -100,6 +100,7 @@ class EntityConsistency:
 
     def update(self, state: About, step: Step) -> Judgement | None:
         """Judge a call by what came before it."""
+        state.seen.add(step)
         span = step.span
         said = None
         if span.tool:
@@ -108,7 +109,6 @@ class EntityConsistency:
                 said = _judged(state, step, tool)
         elif not span.parent_id:
             state.framed = True
-        state.seen.add(step)
         return said
 
     def finish(self, state: About, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:

@@ -136,12 +136,14 @@ class Evaluation:
 
     def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
         end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))
-        if end_ns != self._end_ns:
-            self._end_ns = end_ns
-            self._whole = [[r._replace(event_ns=end_ns) for r in rows] for rows in self._whole]
         frame = (trajectory.closed, trajectory.roots)
         if frame != self._frame:
             self._frame, self._touched = frame, self._every
+        if end_ns != self._end_ns:
+            self._end_ns = end_ns
+            for place, rows in enumerate(self._whole):
+                if not self._touched >> place & 1:  # the others are asked anew
+                    self._whole[place] = [r._replace(event_ns=end_ns) for r in rows]
         if self._touched:
             self._finish(trajectory)
         whole = list(chain.from_iterable(self._whole))

@@ -46,11 +46,15 @@ _MARKS = (b"[A", b"<A", b"__A", b"***", b"{{A", b"AAAAAAAA", b"[]", b"<>")
 
 
 class Seen:
-    """The texts that a run has seen. Shared in a fold: `add` takes a step once; ask before adding the step in question."""
+    """The texts that a run has seen. Shared in a fold: `add` takes a step once, before anything is asked about it.
+
+    What a call brings is seen by the steps after it; what a model was given is seen by the model's own step.
+    """
 
     def __init__(self, context: Context) -> None:
         self._last = -1
         self._new: list[Step] = []
+        self._call: Step | None = None  # the step that the run has come to, where it is a call: not seen by itself
         self._results = Pool()  # as the calls brought them
         self._said = Pool()  # all that input messages say, but for the model's own words
         # The same told apart, made where somebody asks: words, and results as messages tell them.
@@ -64,8 +68,15 @@ class Seen:
 
     def add(self, step: Step) -> None:
         """Take a step in, unread."""
-        if step.index > self._last:
-            self._last = step.index
+        if step.index <= self._last:
+            return
+        self._last = step.index
+        if self._call is not None:
+            self._new.append(self._call)
+            self._call = None
+        if step.span.kind in _CALLS:
+            self._call = step
+        else:
             self._new.append(step)
 
     def holds(self, value: str) -> bool:

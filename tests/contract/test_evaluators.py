@@ -22,7 +22,7 @@ SHOP = workflow(
         tool("refund", {"id": {"type": "string"}, "n": {"type": "integer"}}, ["id"], writes=True, latency_budget_ms=60),
         tool("look", {"id": {}}),
     ],
-    policy={"max_steps": 12, "max_repeats": 2, "latency_budget_ms": 500},
+    policy={"max_steps": 12, "max_repeats": 2, "latency_budget_ms": 500, "cost_budget_usd": 0.5},
 )
 WORKFLOWS = (SHOP, workflow("silent"), workflow("reads", tools=[tool("look", {"id": {}})]))
 TRUTHS = (
