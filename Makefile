@@ -59,7 +59,7 @@ requirements: ## Pin all dependencies with hashes (needs uv)
 
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches
-	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; fi
+	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; $(BIN)/stepwatch down --data-dir .stepwatch/demo; fi
 	rm -rf $(VENV) .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -128,6 +128,17 @@ def is_alive(pid: int, created: float) -> bool:
     return False
 
 
+def listens(child: Child, port: int) -> bool:
+    """Whether it is this child, or what it started, that listens on the port: another's answer is no sign of it."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(child.pid)
+        for one in (process, *process.children(recursive=True)):
+            for socket in one.net_connections("tcp"):
+                if socket.status == psutil.CONN_LISTEN and socket.laddr.port == port:
+                    return True
+    return False
+
+
 def last_words(log: Path, since_byte: int = 0) -> str:
     """The line of the log that says best why a process ended: the last that names trouble, else the last at all."""
     try:

@@ -33,7 +33,7 @@ from streams.local.parts import (
     environment_of,
     variables,
 )
-from streams.local.ports import Choice, PortsAsked, choose_all, pick_free
+from streams.local.ports import Choice, PortClaims, PortsAsked, choose_all, pick_free
 from streams.local.process import created_at
 from streams.local.state import DataDirLock, PartState, StackState, read_state, write_state
 from streams.local.supervise import Part, Report, RestartPolicy, Runner, State, pass_on
@@ -74,7 +74,7 @@ class LocalStack:
         self._ports_asked, self._java = ports or PortsAsked(), java
         self._environment, self._broker_options = dict(environment or {}), dict(broker_options or {})
         self._policy, self._user_report = policy or RestartPolicy(), report
-        self._lock = DataDirLock(self.data_dir)
+        self._lock, self._claims = DataDirLock(self.data_dir), PortClaims()
         self._ports: dict[str, int] = {}
         self._failure: asyncio.Future[None] | None = None
         self._disk: asyncio.Task[None] | None = None
@@ -123,6 +123,7 @@ class LocalStack:
             for part in self.parts.values():
                 part.kill_now()
             self._forget_processes()
+            self._claims.release()
             self._lock.release()
 
     async def wait(self) -> None:
@@ -180,7 +181,7 @@ class LocalStack:
     def _choose_ports(self) -> None:
         names = tuple(PORT_OF[part] for part in PORT_OF if part in self._wanted)
         remembered = read_state(self.data_dir).ports
-        chosen = choose_all(self._ports_asked, remembered, names)
+        chosen = choose_all(self._ports_asked, remembered, names, self._claims.take)
         self._ports = {**remembered, **{name: choice.port for name, choice in chosen.items()}}
         self._tell_notes(chosen)
         update: dict[str, Any] = {"data_dir": self.data_dir}
@@ -209,7 +210,7 @@ class LocalStack:
             java=java,
             jars=tuple(jars),
             port=self._ports["kafka"],
-            controller_port=pick_free(set(self._ports.values())),
+            controller_port=pick_free(set(self._ports.values()), self._claims.take),
             options=self._broker_options,
         )
 
