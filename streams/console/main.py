@@ -14,7 +14,7 @@ INTERRUPTED_EXIT = 130
 
 def build() -> typer.Typer:
     """The whole command tree, in the order of `--help`."""
-    from streams.console import alerts, config, demo, parts, score, send, sql, stack, topics
+    from streams.console import alerts, config, deliver, demo, parts, score, send, sql, stack, topics
 
     app = typer.Typer(
         name="stepwatch",
@@ -23,7 +23,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, config, topics, sql, alerts):
+    for module in (demo, stack, parts, send, score, config, topics, sql, alerts, deliver):
         module.register(app)
     return app
 

@@ -38,7 +38,7 @@ def gateway(
     """Take OTLP/HTTP from SDKs and Collectors and put it on the spans topic."""
     from streams.gateway.app import serve
 
-    _log()
+    log_to_stderr()
     settings = effective(bootstrap_servers=bootstrap_servers, gateway_host=host, gateway_port=port)
     asyncio.run(serve(settings))
 
@@ -64,7 +64,7 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
 
     from streams.topics import check_topics
 
-    _log()
+    log_to_stderr()
     if problems := asyncio.run(check_topics(settings)):
         raise UserError("; ".join(problems))
     gc.freeze()  # what is imported stays
@@ -80,7 +80,7 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
     worker.execute_from_commandline()
 
 
-def _log() -> None:
+def log_to_stderr() -> None:
     """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("aiokafka", "faust", "mode", "kafka"):
