@@ -25,6 +25,7 @@ IN_FLIGHT_MAX = 4
 log = logging.getLogger(__name__)
 Ready = tuple[Backlog, Waiting]
 GONE_BEFORE = Answer(status=410, detail="it said so to an earlier event; it gets nothing until a restart")
+NEVER_ASKED = Answer(failure="connection", detail="nothing was sent yet")
 NOT_RENDERED = Answer(status=400, detail="it cannot be rendered: a bug of ours, see the log")
 
 
@@ -36,6 +37,7 @@ class Attempts:
         self._backlogs: dict[int, Backlog] = {}
         self._gate = Gate()
         self._gone = False  # it said 410: nothing is sent there any more
+        self._last = NEVER_ASKED
         self._open: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self.counts: Counter[str] = Counter()
@@ -84,13 +86,18 @@ class Attempts:
             if opens is None:
                 return None
             if opens > now_s or not ready:
-                due = [backlog.next_due_s() for backlog in self._backlogs.values()]
-                earliest = min((each for each in due if each is not None), default=None)
-                return None if earliest is None else max(0.0, max(opens, earliest) - now_s)
+                return self._until_next_s(opens, now_s)
             chosen = self._choose(ready)
             self._gate = started(self._gate, self._target.rate_per_s, now_s)
             self._launch(chosen, self._attempt(chosen))
         return None
+
+    def _until_next_s(self, opens_at_s: float, now_s: float) -> float | None:
+        """How long until an event may be tried, or is given up without."""
+        up = [waiting for backlog in self._backlogs.values() for waiting in backlog.next_up()]
+        patience_s = self._target.retry.give_up_after_s if self._gate.broken else float("inf")
+        next_s = (max(w.due_s, min(opens_at_s, w.since_s + patience_s)) for w in up)
+        return max(0.0, min(next_s) - now_s) if up else None
 
     def _ready(self, now_s: float) -> list[Ready]:
         return [(backlog, waiting) for backlog in self._backlogs.values() for waiting in backlog.ready(now_s)]
@@ -118,13 +125,13 @@ class Attempts:
         self.wake()
 
     async def _settle_unasked(self, hopeless: Ready, now_s: float) -> None:
-        answer = GONE_BEFORE if self._gone else hopeless[1].last
+        answer = GONE_BEFORE if self._gone else self._last
         await self._conclude(*hopeless, "gone" if self._gone else "again", answer, now_s, 0.0, 1)
 
     async def _attempt(self, chosen: list[Ready]) -> None:
         for _, each in chosen:
             each.attempts += 1
-        answer = await self._ask(chosen)
+        answer = self._last = await self._ask(chosen)
         now_s, outcome = time.time(), outcome_of(self._target.kind, answer)
         waiting = chosen[0][1]
         pause = pause_s(self._target.retry, waiting.attempts, answer.retry_after_s, random.random())  # noqa: S311
@@ -165,7 +172,6 @@ class Attempts:
     ) -> None:
         """Settle one of the n events of an attempt, or have it tried again."""
         message, attempts, name = waiting.message, waiting.attempts, self._target.name
-        waiting.last = answer
         if outcome == "delivered":
             await self._log.write("delivered", name, message, attempts)
             return self._settled(backlog, waiting, "delivered")

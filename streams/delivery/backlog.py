@@ -9,9 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streams.delivery.message import Message, Place
-from streams.delivery.verdict import Answer
-
-NEVER_ASKED = Answer(failure="connection", detail="the target answered nobody")
 
 
 @dataclass(slots=True)
@@ -25,7 +22,6 @@ class Waiting:
     alone: bool = False  # was refused together with others: one of them may be at fault
     busy: bool = False  # handed out
     on_log: bool = False  # the delivery log knows since when it waits
-    last: Answer = NEVER_ASKED
 
 
 class Backlog:
@@ -70,13 +66,10 @@ class Backlog:
 
     def ready(self, now_s: float) -> list[Waiting]:
         """The events that may be tried now, at most one an alert, oldest first."""
-        return sorted((w for w in self._heads() if w.due_s <= now_s), key=lambda w: w.message.offset)
+        return sorted((w for w in self.next_up() if w.due_s <= now_s), key=lambda w: w.message.offset)
 
-    def next_due_s(self) -> float | None:
-        """When the next event may be tried; None: when one that is handed out comes back, or a new one arrives."""
-        return min((w.due_s for w in self._heads()), default=None)
-
-    def _heads(self) -> Iterator[Waiting]:
+    def next_up(self) -> Iterator[Waiting]:
+        """The first event of each alert, but for those that are handed out."""
         return (lane[0] for lane in self._lanes.values() if not lane[0].busy)
 
     def hand_out(self, waiting: Waiting) -> None:

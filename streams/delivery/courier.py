@@ -8,6 +8,7 @@ is committed at once, so that from its first start on nothing is skipped.
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -21,7 +22,7 @@ from streams.delivery.alertmanager import RESEND_S
 from streams.delivery.attempts import Attempts
 from streams.delivery.backlog import Backlog
 from streams.delivery.delivery_log import DeliveryLog
-from streams.delivery.entry import Known
+from streams.delivery.entry import Known, nothing_known
 from streams.delivery.message import message_of
 from streams.delivery.routing import goes_to
 from streams.delivery.senders import AlertmanagerSender, Sender
@@ -60,6 +61,7 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
         self._known: dict[TopicPartition, Known] = {}
         self._fresh: set[TopicPartition] = set()  # assigned, not begun
         self._assignments = 0
+        self._repeat = asyncio.Event()
         self._committed: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
@@ -108,21 +110,30 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _begin(self) -> None:
         """Set the fresh partitions to where this target is, with what the delivery log says of it."""
-        assignment, told = self._assignments, await self._told()
-        for tp in sorted(self._fresh):
-            start = await self._consumer.committed(tp)
-            if start is None:
-                start = (await self._consumer.end_offsets([tp]))[tp]
-                await self._consumer.commit({tp: start})
-            known = await self._log.known(self.target.name, tp.partition)
-            if self._assignments != assignment or tp not in self._consumer.assignment():
-                return  # a rebalance came between: what was read here is of the past
-            self._consumer.seek(tp, start)
-            self._fresh.discard(tp)
-            self._known[tp], self._backlogs[tp] = known, Backlog(start, known.settled)
+        assignment, fresh = self._assignments, sorted(self._fresh)
+        told = await self._told()
+        starts = await self._starts(fresh)
+        known = await self._log.known(self.target.name)
+        if self._assignments != assignment or not self._consumer.assignment().issuperset(fresh):
+            return  # a rebalance came between: what was read here is of the past
+        self._fresh.clear()
+        for tp in fresh:
+            self._consumer.seek(tp, starts[tp])
+            self._known[tp] = known.get(tp.partition, nothing_known())
+            self._backlogs[tp] = Backlog(starts[tp], self._known[tp].settled)
             self.attempts.begin(tp.partition, self._backlogs[tp])
             if isinstance(self._sender, AlertmanagerSender):
-                self._sender.begin(tp.partition, (event for event in told if known.has(event)))
+                self._sender.begin(tp.partition, [event for event in told if self._known[tp].has(event)])
+        self._repeat.set()
+
+    async def _starts(self, fresh: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where this target is. A new one is at the end, and that is committed before anything else."""
+        committed = {tp: await self._consumer.committed(tp) for tp in fresh}
+        new = [tp for tp, offset in committed.items() if offset is None]
+        ends = await self._consumer.end_offsets(new) if new else {}
+        if ends:
+            await self._consumer.commit(ends)
+        return {**committed, **ends}
 
     async def _told(self) -> list[AlertEvent]:
         """The newest events of all alerts: what a target that wants repetitions may have to hear again."""
@@ -177,11 +188,13 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("%s: its offsets are not committed this time: %s", self.target.name, error)
 
     async def _repeat_for_ever(self, sender: AlertmanagerSender) -> None:
+        """Each minute, and as soon as partitions are begun: their alerts may be near the end that was last told."""
         while True:
-            await asyncio.sleep(RESEND_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._repeat.wait(), RESEND_S)
+            self._repeat.clear()
             for alerts in sender.repeats():
-                now_s = time.time()
-                if self.attempts.may_ask(now_s):
+                if self.attempts.may_ask(time.time()):
                     answer = await sender.tell(alerts)
                     self.attempts.counts["repeated"] += len(alerts)
                     self.attempts.feed(outcome_of(self.target.kind, answer), answer.retry_after_s or 0.0, time.time())

@@ -18,6 +18,8 @@ from streams.delivery.message import Message
 from streams.settings import Settings
 from streams.topics import kafka_options
 
+FETCH_WAIT_MS = 100
+
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,10 @@ class DeliveryLog:
     def __init__(self, settings: Settings) -> None:
         options = kafka_options(settings)
         self._settings = settings
-        self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
+        # A short wait: whatever is asked of a broker stands in line behind the fetch that waits there for news.
+        self._consumer = AIOKafkaConsumer(
+            **options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=FETCH_WAIT_MS
+        )
         self._producer = AIOKafkaProducer(
             **options, acks="all", enable_idempotence=True, compression_type="lz4", max_request_size=8 << 20
         )
@@ -59,12 +64,11 @@ class DeliveryLog:
         await self._producer.stop()
         await self._consumer.stop()
 
-    async def known(self, target: str, partition: int) -> Known:
-        """What is settled, having read the log to its end as it is now. A copy."""
+    async def known(self, target: str) -> dict[int, Known]:
+        """What the log says of a target, by partition, having been read to its end as it is now. A copy."""
         async with self._reading:
             await patiently("reading the delivery log", self._follow)
-        known = self._known.get((partition, target), nothing_known())
-        return Known(*(dict(each) for each in known))
+        return {partition: known.copy() for (partition, whose), known in self._known.items() if whose == target}
 
     async def _follow(self) -> None:
         ends = await self._consumer.end_offsets(list(self._consumer.assignment()))

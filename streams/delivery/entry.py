@@ -65,6 +65,10 @@ class Known(NamedTuple):
         if entry.word == "delivered":
             self.delivered[entry.alert_key] = max(entry.place, self.delivered.get(entry.alert_key, (0, 0)))
 
+    def copy(self) -> "Known":
+        """As it is now: what is learned later does not change it."""
+        return Known(dict(self.settled), dict(self.delivered), dict(self.trying))
+
     def has(self, event: AlertEvent) -> bool:
         """Whether the target was told of this event, or of a later one of its alert."""
         return (event.episode, event.seq) <= self.delivered.get(event.alert_key, (0, 0))

@@ -40,7 +40,7 @@ def test_one_that_is_tried_again_holds_up_its_own_alert_only_and_the_offset() ->
     backlog.try_again(a, 60.0)
     backlog.settle(b)
     assert keys(backlog) == []
-    assert backlog.next_due_s() == 60.0
+    assert [w.due_s for w in backlog.next_up()] == [60.0]
     assert backlog.committable == 0
     assert keys(backlog, 60.0) == [("a", 1)]
 

@@ -9,7 +9,7 @@ from schemas.target import Allow, SecretRef, Target
 from schemas.targets import parse_targets
 from streams.console.errors import UserError
 from streams.delivery.routing import goes_to
-from streams.delivery.secrets import reveal, refs_of
+from streams.delivery.secrets import refs_of, reveal
 from tests.delivery.events import FIRING, RESOLVED, UPDATED
 
 EXAMPLE = Path(__file__).parents[2] / "infra" / "examples" / "targets.yaml"
