@@ -17,7 +17,6 @@ no message shows it.
 import ipaddress
 import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -41,6 +40,7 @@ from schemas.target import (
     Targets,
     Webhook,
 )
+from schemas.target_url import reach_problem, url_problem
 
 TARGETS_MAX = 50  # each is a consumer of its own
 ROUTES_MAX = 500
@@ -78,22 +78,6 @@ def _url(text: str) -> str:
     if problem := url_problem(text):
         raise ValueError(problem)
     return text
-
-
-def url_problem(text: str) -> str | None:
-    """Why this is no address to deliver to, in a sentence that does not show it; None when it is one."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return "is not an URL; write https://host/path"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return "is not an URL; write https://host/path"
-    if "@" in parts.netloc:
-        return 'holds a name or password; use bearer_token, or keep the whole URL in "${ENV:NAME}"'
-    if parts.fragment:
-        return "has a fragment, which no server ever sees; remove it"
-    return None
 
 
 def _duration(text: str) -> str:
@@ -217,6 +201,9 @@ def _problems(file: _Document, source: str, line_of: LineOf) -> list[Problem]:
         if len(kinds := target.kinds()) != 1:
             said = f"is {' and '.join(kinds)} at once" if kinds else "goes nowhere"
             found.append(Problem(source, line, f"target {target.name!r} {said}; write one of {', '.join(KINDS)}"))
+        elif target.alertmanager and target.updates is False:
+            line = line_of(("targets", index, "updates"))
+            found.append(Problem(source, line, "updates: Alertmanager forgets what is not told again; remove the key"))
         elif (problem := _unreachable(target, kinds[0])) is not None:
             found.append(Problem(source, line_of(("targets", index, kinds[0], "url")), f"url: {problem}"))
     for index, route in enumerate(file.routes):
@@ -233,17 +220,6 @@ def _unreachable(target: _Target, kind: Kind) -> str | None:
     if url is None or _SECRET.fullmatch(url):
         return None
     return reach_problem(url, allow_of(target.allow))
-
-
-def reach_problem(url: str, allow: Allow) -> str | None:
-    """Why this URL may not be asked, scheme and port; None when it may. The address is checked when it is known."""
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not allow.http:
-        return "http is read by everybody on the way; use https, or write allow: {http: true}"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    if port not in (443, 80, *allow.ports):
-        return f"port {port} is neither 443 nor 80; write allow: {{ports: [{port}]}} if it is meant"
-    return None
 
 
 def allow_of(said: _Allow) -> Allow:

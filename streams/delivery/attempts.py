@@ -10,12 +10,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from schemas.target import Target
 from streams.delivery.backlog import Backlog, Waiting
-from streams.delivery.delivery_log import DeliveryLog
+from streams.delivery.entry import Word
 from streams.delivery.gate import Gate, answered, opens_s, started
+from streams.delivery.message import Message
 from streams.delivery.senders import Sender
 from streams.delivery.verdict import Answer, Outcome, outcome_of, pause_s
 from streams.worker.fatal import or_die
@@ -29,10 +30,20 @@ NEVER_ASKED = Answer(failure="connection", detail="nothing was sent yet")
 NOT_RENDERED = Answer(status=400, detail="it cannot be rendered: a bug of ours, see the log")
 
 
+class Written(Protocol):
+    """What the attempts need of the delivery log. Both return when it is there."""
+
+    async def write(self, word: Word, target: str, message: Message, attempts: int, at_s: float | None = None) -> None:
+        """A word on an event."""
+
+    async def bury(self, record: Any, target: str, reason: str) -> None:
+        """A dead letter."""
+
+
 class Attempts:
     """The sending half of a courier. `wake` tells it that something is there to be sent."""
 
-    def __init__(self, target: Target, sender: Sender, written: DeliveryLog) -> None:
+    def __init__(self, target: Target, sender: Sender, written: Written) -> None:
         self._target, self._sender, self._log = target, sender, written
         self._backlogs: dict[int, Backlog] = {}
         self._gate = Gate()
@@ -135,7 +146,7 @@ class Attempts:
         now_s, outcome = time.time(), outcome_of(self._target.kind, answer)
         waiting = chosen[0][1]
         pause = pause_s(self._target.retry, waiting.attempts, answer.retry_after_s, random.random())  # noqa: S311
-        self.feed(outcome, pause, now_s)
+        self.feed(outcome, answer, now_s)
         if outcome != "delivered":
             told = self._target.name, waiting.message.event.id, answer, waiting.attempts
             log.warning("%s: event %s: %s (attempt %d)", *told)
@@ -154,13 +165,16 @@ class Attempts:
             log.exception("%s: event %s cannot be rendered", self._target.name, chosen[0][1].message.event.id)
             return NOT_RENDERED
 
-    def feed(self, outcome: Outcome, pause: float, now_s: float) -> None:
+    def feed(self, outcome: Outcome, answer: Answer, now_s: float) -> None:
         """Let the gate know of an answer; says so when its breaker opens or closes."""
-        was, self._gate = self._gate, answered(self._gate, outcome, now_s, pause, random.random())  # noqa: S311
+        pause = pause_s(self._target.retry, 1, answer.retry_after_s, luck := random.random())  # noqa: S311
+        was, self._gate = self._gate, answered(self._gate, outcome, now_s, pause, luck)
         if self._gate.broken and not was.broken:
             log.warning("%s does not answer: its events wait", self._target.name)
         if was.broken and not self._gate.broken:
             log.warning("%s answers again", self._target.name)
+            for backlog in self._backlogs.values():
+                backlog.hurry(now_s)
 
     def may_ask(self, now_s: float) -> bool:
         """Whether something that is no event may be sent now: it never goes before events, nor knocks at a broken target."""

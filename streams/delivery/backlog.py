@@ -81,6 +81,11 @@ class Backlog:
         """It failed."""
         waiting.busy, waiting.due_s = False, due_s
 
+    def hurry(self, now_s: float) -> None:
+        """The target is back: nobody waits for the end of a pause that was meant for its absence."""
+        for waiting in self.next_up():
+            waiting.due_s = min(waiting.due_s, now_s)
+
     def settle(self, waiting: Waiting) -> None:
         """It is delivered or a dead letter, and that is on the log."""
         lane = self._lanes[waiting.message.alert_key]

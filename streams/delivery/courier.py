@@ -43,9 +43,16 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
     """Reads for one target; `Attempts` sends."""
 
     def __init__(
-        self, settings: Settings, target: Target, routes: tuple[Route, ...], sender: Sender, written: DeliveryLog
+        self,
+        settings: Settings,
+        target: Target,
+        routes: tuple[Route, ...],
+        sender: Sender,
+        written: DeliveryLog,
+        waiting_max: int = WAITING_MAX,
     ) -> None:
         self.target = target
+        self._waiting_max = waiting_max
         self._settings, self._routes, self._sender, self._log = settings, routes, sender, written
         self.attempts = Attempts(target, sender, written)
         self._consumer = AIOKafkaConsumer(
@@ -143,14 +150,15 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _hold_or_go_on(self) -> None:
         """Read no further while too much waits; the group membership goes on all the same."""
-        full = self.attempts.waiting >= WAITING_MAX
+        full = self.attempts.waiting >= self._waiting_max
         for tp, backlog in self._backlogs.items():
             if tp in self._consumer.assignment():
                 hold = full or backlog.ahead >= AHEAD_MAX
                 (self._consumer.pause if hold else self._consumer.resume)(tp)
 
     async def _read(self) -> None:
-        batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=WAITING_MAX)
+        room = self._waiting_max - self.attempts.waiting
+        batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=max(1, room))
         for tp, records in batches.items():
             for record in records:
                 # One that is assigned and not begun is set to its place by `_begin`, and read again.
@@ -197,4 +205,4 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
                 if self.attempts.may_ask(time.time()):
                     answer = await sender.tell(alerts)
                     self.attempts.counts["repeated"] += len(alerts)
-                    self.attempts.feed(outcome_of(self.target.kind, answer), answer.retry_after_s or 0.0, time.time())
+                    self.attempts.feed(outcome_of(self.target.kind, answer), answer, time.time())

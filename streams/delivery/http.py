@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from schemas.target import Allow, Network
-from schemas.targets import reach_problem, url_problem
+from schemas.target_url import reach_problem, url_problem
 from streams.delivery.address import refusal
 from streams.delivery.message import Request
 from streams.delivery.verdict import Answer, read_retry_after

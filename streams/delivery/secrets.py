@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from schemas.target import Alertmanager, PagerDuty, SecretRef, Slack, Target, Webhook
-from schemas.targets import reach_problem, url_problem
+from schemas.target_url import reach_problem, url_problem
 from streams.console.errors import UserError
 from streams.delivery.webhook import read_key
 

@@ -52,6 +52,7 @@ def one(rest: str) -> Target:
         ("file: {path: x}, rate_per_s: 0", "rate_per_s"),
         ("fiel: {path: x}", "unknown key 'fiel'; did you mean 'file'?"),
         ("updates: true", "target 'a' goes nowhere"),
+        ('alertmanager: {url: "https://h"}, updates: false', "Alertmanager forgets what is not told again"),
         ('file: {path: x}, slack: {url: "${ENV:S}"}', "is slack and file at once"),
     ],
 )
