@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -60,7 +61,10 @@ class HttpClient:
     """The connections to one target, so that no target waits for another's."""
 
     def __init__(self, allow: Allow, timeout_s: float, secrets: Sequence[str] = ()) -> None:
-        self._allow, self._timeout_s, self._secrets = allow, timeout_s, tuple(secrets)
+        self._allow, self._timeout_s = allow, timeout_s
+        # Of an URL that is a secret a server knows the path, and may repeat it.
+        paths = (urlsplit(text).path for text in secrets if text.startswith("http"))
+        self._secrets = (*secrets, *(path for path in paths if len(path) > 1))
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: Request) -> Answer:

@@ -35,14 +35,26 @@ async def post(port: int, url: str, *networks: Any, timeout_s: float = 5.0, secr
         (servers.status(400, body="invalid\n\x1b[31m blocks"), Answer(status=400, detail="invalid [31m blocks")),
         (servers.status(429, "Retry-After: 7\r\n"), Answer(status=429, retry_after_s=7.0)),
         (servers.status(500, body="a token of yours: hunter2"), Answer(status=500, detail="a token of yours: ***")),
+        (servers.status(404, body="POST /path/s3cret: not found"), Answer(status=404, detail="POST ***: not found")),
         (servers.answers(b"not http at all\r\n\r\n"), Answer(failure="connection", detail="ClientResponseError")),
         (servers.answers(b""), Answer(failure="connection", detail="ServerDisconnectedError")),
     ],
 )
 async def test_an_answer_is_told_as_it_was(behaviour: Behaviour, answer: Answer) -> None:
     async with serving(behaviour) as server:
-        told = await post(server.port, server.url, LOOPBACK, secrets=("hunter2",))
+        told = await post(server.port, server.url, LOOPBACK, secrets=("hunter2", "http://h/path/s3cret"))
     assert told == answer
+
+
+async def test_who_speaks_no_tls_is_not_trusted() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 welcome\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        told = await post(port, f"https://127.0.0.1:{port}/", LOOPBACK)
+    assert told == Answer(failure="tls", detail="no trusted TLS connection")
 
 
 async def test_nobody_waits_for_one_that_hangs() -> None:
