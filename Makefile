@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Written before an installation and removed after it: one that was interrupted is thrown away and done anew.
 UNFINISHED := $(VENV)/.installing
+# What was begun is thrown away anyhow, so Python modules end at once instead of tidying up for seconds.
+MODULE := -u -c 'import runpy, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); del sys.argv[0]; \
+	runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)'
+AT_CTRL_C = trap 'echo "Interrupted: run the same command again, the installation begins afresh." >&2; exit 130' INT;
 
 .PHONY: demo
 demo: $(STAMP) ## Install, start everything, run the demonstration (about 4 minutes), stop
@@ -41,6 +45,10 @@ lint: $(STAMP) ## Format, ruff, types, import contracts
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-evaluators
+bench-evaluators: $(STAMP) ## How right and how fast the evaluators are, with a rival beside them (some minutes)
+	$(BIN)/python -m tests.bench.evaluators
+
 .PHONY: install
 install: $(STAMP) ## Only create the environment
 
@@ -52,24 +60,28 @@ requirements: ## Pin all dependencies with hashes (needs uv)
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches
 	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; fi
-	rm -rf $(VENV) .stepwatch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Stepwatch needs Python 3.11 or newer: install one, and name it with make PYTHON=python3.11" >&2; exit 1; }
 	@if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c '' 2>/dev/null; then rm -rf $(VENV); fi
 	@mkdir -p $(VENV) && touch $(UNFINISHED)
-	@[ -x $(BIN)/python ] || { echo "Creating the environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(AT_CTRL_C) [ -x $(BIN)/python ] || { echo "Creating the environment in $(VENV)"; $(PYTHON) $(MODULE) venv $(VENV); }
 	@echo "Installing the pinned packages (the first time some hundred MB are downloaded)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.txt \
-		| awk '/^Collecting/ { if (++n % 15 == 0) { print "  " n " packages found, now " $$2; fflush() } } \
-			/^Installing/ { print "  unpacking " n " packages"; fflush() }'
+	@$(AT_CTRL_C) $(BIN)/python $(MODULE) pip install --disable-pip-version-check --progress-bar off --require-hashes \
+		-r requirements.txt \
+		| while read -r word what _; do case $$word in \
+			Collecting) n=$$(($${n:-0} + 1)); ((n % 15)) || echo "  $$n packages found, now $$what" ;; \
+			Installing) echo "  unpacking $$n packages" ;; esac; done \
+		|| { echo "The packages could not be installed: check the network (a proxy goes into HTTPS_PROXY, a mirror into" \
+			"pip's configuration) and the disk, then run the same command again" >&2; exit 1; }
 	@echo "Installing Stepwatch itself"
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
+	@$(AT_CTRL_C) $(BIN)/python $(MODULE) pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@rm $(UNFINISHED) && touch $(STAMP)
 	@echo "Installed."

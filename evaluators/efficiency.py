@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.repeats import Repeats
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import StepKind
@@ -32,9 +33,10 @@ class Way:
         self.redundant: set[int] = set()
         self.backtracked: set[int] = set()
         self._failed: dict[str, list[int]] = {}  # by tool or agent: failures that no success has followed
-        self._fresh: set[bytes] = set()  # calls that succeeded since the last write
+        self._repeats = context.shared(Repeats)
         self._last: deque[Step] = deque(maxlen=4)  # executed calls
-        self._written: dict[tuple[str, bytes], list[bytes]] = {}  # by tool and entity: the calls that wrote it
+        self._wrote: dict[tuple[str, bytes], bytes] = {}  # by tool and entity: the call that wrote it last
+        self._ever_wrote: set[tuple[str, bytes, bytes]] = set()  # tool, entity, and a call that wrote it
 
     def add(self, step: Step) -> None:
         """Take the next counted step in."""
@@ -46,7 +48,8 @@ class Way:
         elif call.executed:
             self._failed.pop(who, None)
         if step.span.kind in CALL_KINDS:
-            self._repeat(step)
+            if self._repeats.earlier(step) is not None:
+                self.redundant.add(step.index)
             if call.executed:
                 self._last.append(step)
                 self.backtracked.update(_alternating(self._last, self._workflow))
@@ -60,20 +63,6 @@ class Way:
             **dict.fromkeys((index for failed in self._failed.values() for index in failed), "wasted"),
         }
 
-    def _repeat(self, step: Step) -> None:
-        """A call that succeeded before, with nothing written since, is redundant."""
-        call = step.call
-        known = call.key is not None and not call.redacted
-        repeated = known and call.key in self._fresh
-        if repeated:
-            self.redundant.add(step.index)
-        if call.executed:
-            if not repeated and _may_write(step, self._workflow):
-                self._fresh.clear()
-            if known:
-                assert call.key is not None
-                self._fresh.add(call.key)
-
     def _undo(self, step: Step) -> None:
         """A write that puts an entity back to where an earlier write of the tool had put it, with another between."""
         tool, call = self._workflow.tools.get(step.span.tool), step.call
@@ -82,10 +71,11 @@ class Way:
         if not isinstance(call.arguments, dict):
             return
         entity = orjson.dumps([call.arguments.get(path.removeprefix("$.")) for path in tool.entity.values()])
-        states = self._written.setdefault((tool.name, entity), [])
-        if call.key in states and states[-1] != call.key:
+        written = (tool.name, entity, call.key)
+        if written in self._ever_wrote and self._wrote[tool.name, entity] != call.key:
             self.backtracked.add(step.index)
-        states.append(call.key)
+        self._ever_wrote.add(written)
+        self._wrote[tool.name, entity] = call.key
 
 
 class StepEfficiency:
@@ -149,11 +139,6 @@ def _of_trajectory(steps: list[Step], flags: dict[int, str]) -> Judgement:
 
 def _who(step: Step) -> str:
     return step.label if step.span.kind == "agent" else step.span.tool or step.span.name
-
-
-def _may_write(step: Step, workflow: Workflow) -> bool:
-    tool = workflow.tools.get(step.span.tool)
-    return tool.writes if tool is not None else step.span.kind == "tool_call"
 
 
 def _alternating(calls: Sequence[Step], workflow: Workflow) -> Iterable[int]:

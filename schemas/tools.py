@@ -27,6 +27,7 @@ class Tool:
     entity: Mapping[str, str] = field(default_factory=dict)  # which argument names the customer, order, ticket
     latency_budget_ms: float | None = None
     ordered: frozenset[str] = frozenset()  # arguments whose lists compare in order; the others compare as multisets
+    inverse: str = ""  # the tool that undoes a call of this one; "": none is declared
 
 
 class BadSchema(ValueError):

@@ -19,9 +19,9 @@ class Order(NamedTuple):
 
 
 class Forbidden(NamedTuple):
-    """`tool` may not be called once `after` succeeded."""
+    """`tool` may not be called once `after` succeeded; with `after` None it may never be called."""
 
-    after: str
+    after: str | None
     tool: str
 
 
@@ -55,6 +55,7 @@ class Workflow:
     policy: Policy = Policy()
     evaluators: Mapping[str, EvaluatorSettings] = field(default_factory=dict)
     trajectory_weights: Mapping[str, float] = field(default_factory=dict)
+    agents: frozenset[str] = frozenset()  # the agents that work in it; empty: nothing is said
 
     @lazy
     def declares_writes(self) -> bool:

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from streams.console.errors import UserError
 from streams.settings import Settings
-from streams.topics import kafka_options
+from streams.topics import kafka_options, start_client
 
 KEY = b"config"
 
@@ -33,7 +32,7 @@ class ConfigReader:
     """A group-less reader of the config log; `latest` is cheap when nothing is new."""
 
     def __init__(self, settings: Settings) -> None:
-        self._partition = TopicPartition(settings.config_topic, 0)
+        self._settings, self._partition = settings, TopicPartition(settings.config_topic, 0)
         options: dict[str, Any] = {**kafka_options(settings), "max_partition_fetch_bytes": 8 << 20}
         self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
         self._newest = NOTHING_APPLIED
@@ -41,12 +40,11 @@ class ConfigReader:
 
     async def start(self) -> None:
         """Connect. Raises UserError when the broker or the topic is not there."""
-        try:
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
-            raise UserError(f"the config log cannot be read: {error}") from error
+        await start_client(self._consumer, self._settings)
         if not self._consumer.partitions_for_topic(self._partition.topic):
             await self._consumer._client.force_metadata_update()
+        if not self._consumer.partitions_for_topic(self._partition.topic):
+            raise UserError(f"topic {self._partition.topic} does not exist: run `stepwatch topics apply`")
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
         self.started = True

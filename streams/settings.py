@@ -4,11 +4,14 @@ Read once, at the command line (`Settings()` reads `STEPWATCH_*` from the enviro
 down. Nothing else in the project reads the environment. Defaults stand beside the field with their reason.
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SERVERS = re.compile(r"[^\s,:]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -81,3 +84,11 @@ class Settings(BaseSettings):
 
     # Fault injection, for tests: "name:n" ends the process with SIGKILL at the n-th pass of that point.
     failpoint: str | None = None
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_servers(cls, given: str) -> str:
+        """What is no address would end in the depths of the Kafka client."""
+        if not all(SERVERS.fullmatch(server.strip()) for server in given.split(",")):
+            raise ValueError("must be of the form host:port,host:port")
+        return given

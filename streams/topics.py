@@ -4,8 +4,11 @@ A topic is made only where it is missing; an existing one is never altered, only
 `eval.outcomes` must carry the broker's append time: windows and alert buckets run on it (architecture 6.1).
 """
 
+import logging
 import ssl
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -17,8 +20,9 @@ from streams.settings import Settings
 DAY_MS = 86_400_000
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 CREATE_TIME = (
-    "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh --alter "
-    "--topic {name} --add-config message.timestamp.type=LogAppendTime`, or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
+    "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh "
+    "--bootstrap-server {servers} --alter --topic {name} --add-config message.timestamp.type=LogAppendTime`, "
+    "or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
 )
 
 
@@ -75,10 +79,7 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if settings.security_protocol in ("SSL", "SASL_SSL"):
-        context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
-        if settings.ssl_certfile:
-            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
-        options["ssl_context"] = context
+        options["ssl_context"] = _ssl_context(settings)
     if settings.security_protocol.startswith("SASL"):
         if settings.sasl_username is None or settings.sasl_password is None:
             raise UserError("SASL is on: set STEPWATCH_SASL_USERNAME and STEPWATCH_SASL_PASSWORD")
@@ -88,6 +89,58 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": settings.sasl_password.get_secret_value(),
         }
     return options
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
+        if settings.ssl_certfile:
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    except OSError as error:
+        raise UserError(
+            f"the certificates for Kafka cannot be used ({error}): look at STEPWATCH_SSL_CAFILE, "
+            "STEPWATCH_SSL_CERTFILE and STEPWATCH_SSL_KEYFILE"
+        ) from error
+    return context
+
+
+class KafkaClient(Protocol):
+    """Whatever of aiokafka connects at its start."""
+
+    async def start(self) -> None:
+        """Connect."""
+        ...
+
+
+async def start_client(client: KafkaClient, settings: Settings) -> None:
+    """Start an aiokafka client. Raises UserError when no broker answers or lets us in, with the reason.
+
+    aiokafka tells the reason (refused, unknown host, wrong password, untrusted certificate) only to its log.
+    """
+    with _complaints() as said:
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            why = said[-1].partition('": ')[2].strip() if said else ""
+            raise UserError(
+                f"no Kafka broker answers at {settings.bootstrap_servers} ({why or type(error).__name__}): start one "
+                "with `stepwatch up`, or set STEPWATCH_BOOTSTRAP_SERVERS"
+            ) from error
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What aiokafka logs meanwhile goes into this list, and nowhere else."""
+    said: list[str] = []
+    logger, handler = logging.getLogger("aiokafka"), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
@@ -121,29 +174,26 @@ async def check_topics(settings: Settings) -> list[str]:
             if topic is None or topic["error_code"]:
                 problems.append(f"topic {spec.name} does not exist: run `stepwatch topics apply`")
             elif spec.needs_append_time and not settings.accept_create_time:
-                problems += await _append_time_problem(admin, spec.name)
+                problems += await _append_time_problem(admin, spec.name, settings.bootstrap_servers)
         return problems
     finally:
         await admin.close()
 
 
-async def _append_time_problem(admin: AIOKafkaAdminClient, name: str) -> list[str]:
+async def _append_time_problem(admin: AIOKafkaAdminClient, name: str, servers: str) -> list[str]:
     resource = ConfigResource(ConfigResourceType.TOPIC, name, configs={"message.timestamp.type": None})
     for answer in await admin.describe_configs([resource]):
         for *_, entries in answer.resources:
             if entries and entries[0][1] != "LogAppendTime":
-                return [CREATE_TIME.format(name=name, kind=entries[0][1])]
+                return [CREATE_TIME.format(name=name, kind=entries[0][1], servers=servers)]
     return []
 
 
 async def _admin(settings: Settings) -> AIOKafkaAdminClient:
     admin = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=15_000)
     try:
-        await admin.start()
-    except (KafkaError, OSError) as error:
+        await start_client(admin, settings)
+    except UserError:
         await admin.close()
-        raise UserError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} ({error}): start one with `stepwatch up`, "
-            "or set STEPWATCH_BOOTSTRAP_SERVERS"
-        ) from error
+        raise
     return admin

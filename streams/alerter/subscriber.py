@@ -14,7 +14,7 @@ from schemas.alert import AlertEvent
 from schemas.cloud_event import from_cloud_event
 from streams.console.errors import UserError
 from streams.settings import Settings
-from streams.topics import kafka_options
+from streams.topics import kafka_options, start_client
 
 
 class Received(NamedTuple):
@@ -92,7 +92,7 @@ def _received(record: Any) -> Received | None:
 async def _reader(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**kafka_options(settings), group_id=None, enable_auto_commit=False)
     try:
-        await consumer.start()
+        await start_client(consumer, settings)
         if not consumer.partitions_for_topic(topic):
             await consumer._client.force_metadata_update()
         partitions = consumer.partitions_for_topic(topic)

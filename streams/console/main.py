@@ -4,17 +4,33 @@ Command modules are imported only when the command line is built; importing them
 """
 
 import sys
+from errno import ENOSPC
+from typing import TYPE_CHECKING
 
-import typer
-
-from streams.console.errors import UserError, complain
+if TYPE_CHECKING:
+    import typer
 
 INTERRUPTED_EXIT = 130
 
 
-def build() -> typer.Typer:
+def build() -> "typer.Typer":
     """The whole command tree, in the order of `--help`."""
-    from streams.console import alerts, config, deliver, demo, parts, score, send, sql, stack, topics
+    import typer
+
+    from streams.console import (
+        alerts,
+        config,
+        deliver,
+        demo,
+        explain,
+        parts,
+        score,
+        send,
+        sql,
+        stack,
+        topics,
+        workflows,
+    )
 
     app = typer.Typer(
         name="stepwatch",
@@ -23,16 +39,35 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, config, topics, sql, alerts, deliver):
+    for module in (demo, stack, parts, send, score, explain, workflows, config, topics, sql, alerts, deliver):
         module.register(app)
     return app
 
 
 def main() -> None:
-    """Entry point of the console script. A `UserError` becomes one sentence and exit code 1 (or its own); Ctrl-C is 130."""
+    """Entry point of the console script. What a person can cure becomes one sentence and exit code 1 (or its own)."""
+    try:
+        sys.exit(run())
+    except KeyboardInterrupt:  # while modules are still being imported; later the commands see to it themselves
+        sys.exit(INTERRUPTED_EXIT)
+
+
+def run() -> int:
+    """Run the command of this process; the exit code when it fails. Typer itself exits in every other case."""
+    from pydantic import ValidationError
+
+    from streams.console.errors import UserError, complain, of_settings, of_system
+
     try:
         build()()
     except UserError as error:
-        sys.exit(complain(error))
-    except KeyboardInterrupt:  # while modules are still being imported; later the commands see to it themselves
-        sys.exit(INTERRUPTED_EXIT)
+        return complain(error)
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        return complain(of_settings(error))
+    except OSError as error:
+        if error.filename is None and error.errno != ENOSPC:
+            raise
+        return complain(of_system(error))
+    return 0

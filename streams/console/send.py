@@ -6,6 +6,7 @@ file and line; what is sent is what an exporter sends.
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,14 @@ from schemas.otlp import InvalidOtlp
 from schemas.span import RawSpan
 from schemas.topic_record import split_record
 from streams.console.errors import UserError
+from streams.console.parts import effective
 from streams.gateway.client import REQUEST_TIMEOUT_S, Sender, Sums
 from streams.gateway.limits import MIB
 from streams.otlp_files import exports_of
-from streams.settings import Settings
 
 BATCH_SPANS_MAX, BATCH_BYTES_MAX = 500, 2 * MIB
 BATCHES_PER_S = 20  # at a chosen rate: even, not in bursts
+TRACES_PATH = "/v1/traces"
 SHOWN_MAX = 10
 LINE_EVERY_S = 5.0  # of progress, where there is no terminal
 
@@ -56,7 +58,10 @@ def register(app: typer.Typer) -> None:
 
 def send_files(
     files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
-    endpoint: Annotated[str | None, typer.Option(help="The gateway. Default: the one of the settings.")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="http://host:port of a gateway. Default: that of the running stack, or of the settings."),
+    ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Spans a second; 0: as fast as they are acknowledged.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests in flight.")] = 8,
 ) -> None:
@@ -64,19 +69,29 @@ def send_files(
 
     Exit code 0: every span was accepted. 1: some were refused, with the reasons. 2: a part of the input cannot be read.
     """
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise UserError(f"{', '.join(missing)}: no such file; nothing was sent", exit_code=2)
-    settings = Settings()
-    url = (endpoint or f"http://{settings.gateway_host}:{settings.gateway_port}").rstrip("/") + "/v1/traces"
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file}: {'no file' if file.exists() else 'no such file'}; nothing was sent", exit_code=2)
+    url = _url(endpoint)
     reading, sums, screen = Input(files), Sums(), Console(stderr=True, soft_wrap=True)
     started = time.monotonic()
     asyncio.run(_send(reading, sums, url, rate, concurrency, screen))
+    if not reading.n_spans and not reading.n_unreadable:
+        screen.print(f"no spans in {', '.join(map(str, files))}", style="yellow", markup=False)
     _report(reading, sums, time.monotonic() - started, screen)
     if reading.n_unreadable:
         raise typer.Exit(2)
     if sums.refused:
         raise typer.Exit(1)
+
+
+def _url(endpoint: str | None) -> str:
+    """Where traces are posted to. Raises UserError for an endpoint that is none."""
+    settings = effective()
+    base = (endpoint or f"http://{settings.gateway_host}:{settings.gateway_port}").rstrip("/")
+    if not re.match(r"https?://[^/]", base):
+        raise UserError(f"--endpoint {endpoint}: must be of the form http://host:port", exit_code=2)
+    return base.removesuffix(TRACES_PATH) + TRACES_PATH
 
 
 async def _send(reading: Input, sums: Sums, url: str, rate: float, concurrency: int, screen: Console) -> None:

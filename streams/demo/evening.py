@@ -5,6 +5,7 @@ simulator end with it; and it never says that all is well unless the alerts topi
 """
 
 import asyncio
+import shlex
 import shutil
 import time
 from collections.abc import Coroutine
@@ -74,7 +75,7 @@ def clear(data_dir: Path) -> None:
         return
     if is_running(data_dir):
         raise UserError(
-            f"a demonstration runs in {data_dir} already: stop it with `stepwatch down --data-dir {data_dir}`"
+            f"a demonstration runs in {data_dir} already: stop it with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`"
         )
     if not (data_dir / LOCK_FILE).exists() and any(data_dir.iterdir()):
         raise UserError(f"{data_dir} is no data folder of Stepwatch, so it is not emptied: choose another --data-dir")
@@ -91,7 +92,9 @@ async def arrange(settings: Settings) -> None:
 def _load_truth(settings: Settings) -> None:
     path = EXAMPLES / "expectations.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()
-    expectations.load(connect(settings), [parse_expectation(text, path.name, n) for n, text in enumerate(lines, 1)])
+    client = connect(settings)
+    expectations.load(client, [parse_expectation(text, path.name, n) for n, text in enumerate(lines, 1)])
+    client.close()
 
 
 async def _play(wishes: Wishes, settings: Settings, expected: frozenset[Series], console: Console) -> int:
@@ -106,11 +109,12 @@ async def _play(wishes: Wishes, settings: Settings, expected: frozenset[Series],
                 await _watch(performance, store, kafka, screen, expected)
                 await asyncio.to_thread(performance.stop)
                 await _settle(performance, store, kafka, screen)
+            outcome = compare(expected, kafka.events)
+            await asyncio.to_thread(_close, store, kafka, console)
+            return _verdict(outcome, performance, store, console)
         finally:
             performance.abandon()
-    outcome = compare(expected, kafka.events)
-    await asyncio.to_thread(_close, store, kafka, console)
-    return _verdict(outcome, performance, store, console)
+            store.close()
 
 
 async def _watch(
@@ -176,7 +180,10 @@ def _verdict(outcome: Outcome, performance: Performance, store: StoreWatch, cons
 def _say_where(stack: LocalStack, console: Console) -> None:
     for part in stack.parts.values():
         plain(console, f"{part.name:<11} {part.address}".rstrip())
-    plain(console, f"The stack stays up. Stop it with Ctrl-C, or `stepwatch down --data-dir {stack.data_dir}`.")
+    plain(
+        console,
+        f"The stack stays up. Stop it with Ctrl-C, or `stepwatch down --data-dir {shlex.quote(str(stack.data_dir))}`.",
+    )
 
 
 async def _unless_the_stack_fails(stack: LocalStack, work: Coroutine[None, None, T]) -> T:

@@ -4,6 +4,7 @@ Both take the same snapshots; nothing but the look differs.
 """
 
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,9 @@ from streams.demo.script import Schedule
 from streams.demo.view import Snapshot, alert_line, line, page
 
 LINE_EVERY_S = 5.0
-PICTURE_WIDTH = 112
+PICTURE_WIDTH = 100
+FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+FONTS = '"Fira Code", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace'
 
 
 class Screen(Protocol):
@@ -42,7 +45,7 @@ class LiveScreen:
     """The live page."""
 
     def __init__(self, console: Console, schedule: Schedule) -> None:
-        self._schedule = schedule
+        self._schedule, self._console = schedule, console
         self._live = Live(console=console, refresh_per_second=4, transient=False, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
@@ -56,7 +59,7 @@ class LiveScreen:
 
     def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
         """Replace the page."""
-        self._live.update(page(snapshot, self._schedule))
+        self._live.update(page(snapshot, self._schedule, self._console.height))
 
 
 class LineScreen:
@@ -103,7 +106,7 @@ class Picture:
             easel = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
             easel.print(self._page)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(easel.export_svg(title="stepwatch demo"), encoding="utf-8")
+            self._path.write_text(without_fetching(easel.export_svg(title="stepwatch demo")), encoding="utf-8")
 
     def show(self, snapshot: Snapshot, news: Iterable[AlertEvent]) -> None:
         """Show it, and keep it while the workflow is broken."""
@@ -116,6 +119,11 @@ def screen_for(console: Console, schedule: Schedule, picture: Path | None = None
     """The screen that fits where the console writes to; with `picture` it also leaves an SVG there."""
     screen: Screen = LiveScreen(console, schedule) if console.is_terminal else LineScreen(console)
     return screen if picture is None else Picture(screen, schedule, picture)
+
+
+def without_fetching(svg: str) -> str:
+    """The picture with the reader's own fonts: one that is looked at tells no outside host of it."""
+    return FONT_FACE.sub("", svg).replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
 
 
 def plain(console: Console, text: str) -> None:

@@ -3,6 +3,7 @@
 Pure: a snapshot goes in, something printable comes out. Nothing here asks Kafka, ClickHouse or the clock.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,9 +20,10 @@ EVALUATORS = (
     "ToolCallSuccess",
 )  # the columns; every other evaluator is in the store all the same
 ALERTS_SHOWN = 6
+LINES_BESIDE_STEPS = 14  # of the page: frame, head, figures, headings and the gaps between; the alerts come on top
 NEWS: Mapping[Phase, str] = {
     "healthy": "all three workflows do what they should",
-    "broken": "the executor of refund passes wrong parameters to update_crm; its wrapper swallows the errors",
+    "broken": "refund sends update_crm wrong parameters; errors are swallowed",
     "repaired": "the executor is repaired; waiting for the alerts to resolve",
 }
 COLOURS: Mapping[Phase, str] = {"healthy": "green", "broken": "red", "repaired": "cyan"}
@@ -54,19 +56,20 @@ class Snapshot(NamedTuple):
     alerts: tuple[AlertEvent, ...]
 
 
-def page(snapshot: Snapshot, schedule: Schedule) -> RenderableType:
-    """The live page."""
+def page(snapshot: Snapshot, schedule: Schedule, height: int | None = None) -> RenderableType:
+    """The live page; in so many lines, when the terminal has no more: then only the worst steps are listed."""
     colour = COLOURS[snapshot.phase]
     head = Text.assemble(
         (f" {snapshot.phase.upper()} ", f"bold white on {colour}"),
         f"  {NEWS[snapshot.phase]}\n",
         _times(snapshot, schedule),
     )
+    steps_max = None if height is None else max(1, height - LINES_BESIDE_STEPS - max(1, len(_shown(snapshot))))
     return Panel(
-        Group(head, Text(), _figures(snapshot), Text(), _alerts(snapshot), Text(), _steps(snapshot)),
+        Group(head, Text(), _figures(snapshot), Text(), _alerts(snapshot), Text(), _steps(snapshot, steps_max)),
         title="[bold]stepwatch demo[/]",
         border_style=colour,
-        padding=(1, 2),
+        padding=(0, 1),
     )
 
 
@@ -79,7 +82,7 @@ def _times(snapshot: Snapshot, schedule: Schedule) -> Text:
 
 
 def _figures(snapshot: Snapshot) -> Table:
-    figures = Table.grid(padding=(0, 3))
+    figures = Table.grid(padding=(0, 2))
     for _ in range(6):
         figures.add_column(justify="right")
     names = ("spans sent", "spans stored", "spans/s", "runs judged", "open windows", "lag (records)")
@@ -90,18 +93,25 @@ def _figures(snapshot: Snapshot) -> Table:
     return figures
 
 
-def _steps(snapshot: Snapshot) -> Table:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), header_style="dim", title="Fail rate, last 30 s", title_justify="left"
-    )
-    for name in ("workflow", "step"):
-        table.add_column(name)
-    for name in ("runs", *EVALUATORS):
+def _steps(snapshot: Snapshot, steps_max: int | None) -> RenderableType:
+    worst = sorted(snapshot.rates, key=lambda step: -max((r.share for r in snapshot.rates[step].values()), default=0))
+    listed = worst[:steps_max]
+    which = f", the {len(listed)} worst of {len(worst)} steps" if len(listed) < len(worst) else ""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("\nworkflow", "\nstep"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    for name in ("\nruns", *map(_heading, EVALUATORS)):
         table.add_column(name, justify="right")
-    for (workflow, step), rates in sorted(snapshot.rates.items()):
+    for (workflow, step), rates in sorted((step, snapshot.rates[step]) for step in listed):
         runs = max((rate.judged for rate in rates.values()), default=0)
         table.add_row(workflow, step, f"{runs}", *(_rate(rates.get(name)) for name in EVALUATORS))
-    return table
+    return Group(Text(f"Fail rate, last 30 s{which}", style="bold"), table)
+
+
+def _heading(evaluator: str) -> str:
+    """The name on two lines, so that the column is no wider than it must be: its last word below."""
+    *_, last = re.finditer("[A-Z]", evaluator)
+    return f"{evaluator[: last.start()]}\n{evaluator[last.start() :]}"
 
 
 def _rate(rate: Rate | None) -> Text:
@@ -111,15 +121,19 @@ def _rate(rate: Rate | None) -> Text:
     return Text(f"{rate.share:6.1%}", style=style)
 
 
-def _alerts(snapshot: Snapshot) -> Table:
+def _alerts(snapshot: Snapshot) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_row(Text("Alerts", style="bold"))
-    for event in snapshot.alerts[-ALERTS_SHOWN:]:
+    for event in _shown(snapshot):
         style = "bold red" if event.status == "firing" else "bold green" if event.status == "resolved" else "dim"
-        table.add_row(Text(event.status.upper(), style=style), str(event.series), Text(moment(event), style="dim"))
+        series = f"{event.series.workflow} / {event.series.step} / {event.series.evaluator}"
+        table.add_row(Text(event.status.upper(), style=style), Text(series), Text(moment(event), style="dim"))
     if not snapshot.alerts:
         table.add_row(Text("none", style="dim"))
-    return table
+    return Group(Text("Alerts", style="bold"), table)
+
+
+def _shown(snapshot: Snapshot) -> tuple[AlertEvent, ...]:
+    return snapshot.alerts[-ALERTS_SHOWN:]
 
 
 def line(snapshot: Snapshot) -> str:

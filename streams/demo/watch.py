@@ -53,17 +53,22 @@ class StoreWatch:
 
     def look(self) -> None:
         """Ask once. Blocking, some tens of milliseconds."""
-        if self._client is None:
-            self._client = connect(self._settings)
+        client = self._client = self._client or connect(self._settings)
         with contextlib.suppress(ClickHouseError, OSError):
-            self._count(self._client)
-            self.rates = _rates(self._client)
+            self._count(client)
+            self.rates = _rates(client)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows of a query. Blocking; raises what the client raises."""
         client = self._client or connect(self._settings)
         answer = client.query(sql, parameters=dict(parameters or {}))
         return list(answer.column_names), [tuple(row) for row in answer.result_rows]
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def _count(self, client: Client) -> None:
         (stored, self.decided, self.open_windows), *_ = client.query(COUNTS_SQL).result_rows

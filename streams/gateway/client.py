@@ -25,7 +25,7 @@ from streams.gateway.answers import PROTOBUF
 RETRYABLE = frozenset({429, 502, 503, 504})
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.25, 10.0
 PATIENCE_S = 120.0  # without any answer but "try again"
-FIRST_PATIENCE_S = 1.0  # before the first answer: nobody is there, or the address is wrong
+FIRST_PATIENCE_S = 1.0  # before the first answer, when nobody is there
 REQUEST_TIMEOUT_S = 30.0
 REASONS_MAX = 100
 # `reason (count): example`, as the gateway lists them.
@@ -104,7 +104,7 @@ class Sender:
             async with self._session.post(self._url, data=io.BytesIO(body), headers=headers) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _TryAgain(str(error) or type(error).__name__) from error
+            raise _TryAgain(_trouble(error)) from error
         if response.status in RETRYABLE:
             sentence = f"HTTP {response.status}: {_message(answer)}"
             raise _TryAgain(sentence, _seconds(response.headers.get("Retry-After")))
@@ -124,12 +124,21 @@ class Sender:
 
     def _check_patience(self, trouble: _TryAgain) -> None:
         since = self._started if self._last_answer is None else self._last_answer
-        refused = isinstance(trouble.__cause__, aiohttp.ClientConnectorError) and self._last_answer is None
-        if time.monotonic() - since > (FIRST_PATIENCE_S if refused else PATIENCE_S):
+        nobody = (
+            isinstance(trouble.__cause__, aiohttp.ClientConnectorError | TimeoutError) and self._last_answer is None
+        )
+        if time.monotonic() - since > (FIRST_PATIENCE_S if nobody else PATIENCE_S):
             raise UserError(
                 f"the gateway at {self._url} does not take spans ({trouble}): is it running? `stepwatch status` tells; "
                 f"{self._sums.accepted} spans were accepted before"
             ) from trouble
+
+
+def _trouble(error: Exception) -> str:
+    """Why there was no answer, in a person's words."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return f"no answer within {REQUEST_TIMEOUT_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
 
 
 def _message(answer: bytes) -> str:

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from streams.console.errors import UserError
 from streams.gateway.limits import MIB, RECORD_BYTES_MAX
 from streams.settings import Settings
-from streams.topics import kafka_options
+from streams.topics import kafka_options, start_client
 
 TENANT_HEADER, DEFAULT_TENANT = "stepwatch-tenant", "default"
 CONNECT_TIMEOUT_S = 10.0
@@ -117,12 +117,11 @@ async def partition_count(settings: Settings) -> int:
     """How many partitions the spans topic has. Raises UserError when the broker or the topic is not there."""
     admin = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=15_000)
     try:
-        await admin.start()
+        await start_client(admin, settings)
         (topic,) = await admin.describe_topics([settings.spans_topic])
     except (KafkaError, OSError) as error:
         raise UserError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} ({error}): start one with `stepwatch up`, "
-            "or set STEPWATCH_BOOTSTRAP_SERVERS"
+            f"the Kafka broker at {settings.bootstrap_servers} does not describe topic {settings.spans_topic}: {error}"
         ) from error
     finally:
         await admin.close()

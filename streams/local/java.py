@@ -75,7 +75,8 @@ def _checked(path: Path, said: str) -> Java:
             [path, "-version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{said} cannot be run as Java ({error}): name a Java executable or its home folder") from error
+        why = error.strerror if isinstance(error, OSError) else f"no answer in {VERSION_TIMEOUT_S} s"
+        raise UserError(f"{said} cannot be run as Java ({why}): name a Java executable or its home folder") from error
     version = parse_version(answer.stderr + answer.stdout)
     if version is None:
         raise UserError(f"{said} does not answer `-version` as Java does: name a Java executable or its home folder")

@@ -58,6 +58,7 @@ def options(settings: Settings, url: SplitResult, database: str) -> dict[str, An
         "proxy_path": url.path.rstrip("/"),
         "compress": not is_loopback(url.hostname or ""),  # between processes of one machine it only costs
         "autogenerate_session_id": False,
+        "dedicated_pool": True,  # close() then closes its connections; a server that stops waits 5 s for idle ones
         "form_encode_query_params": True,  # parameters in the body: a URL is too short for long ones
         "connect_timeout": CONNECT_TIMEOUT_S,
         "send_receive_timeout": ANSWER_TIMEOUT_S,

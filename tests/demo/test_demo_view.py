@@ -41,6 +41,17 @@ def test_the_page_shows_throughput_rates_windows_lag_and_alerts() -> None:
         assert word in shown
 
 
+def test_a_page_fits_a_small_terminal_whole_and_lists_the_worst_steps() -> None:
+    rates = {("refund", f"executor/a_long_tool_{n:02}"): {"ToolCallSuccess": Rate(100, n)} for n in range(30)}
+    for alerts in ((), (EVENT,) * 4):
+        shown = printed(page(SNAPSHOT._replace(rates=rates, alerts=alerts), Schedule(), height=24), width=80)
+        assert len(shown.splitlines()) <= 24
+        assert "a_long_tool_29" in shown
+        assert "a_long_tool_00" not in shown
+        assert "worst of 30 steps" in shown
+        assert shown.splitlines()[-1].startswith("╰")
+
+
 def test_the_line_says_the_same_in_plain_text_and_names_what_fails() -> None:
     said = line(SNAPSHOT)
     assert said.startswith("01:02 broken: 18,720 spans sent")
@@ -76,6 +87,8 @@ def test_the_picture_is_the_page_as_it_was_last_while_broken(tmp_path: Path) -> 
     drawn = (tmp_path / "new" / "page.svg").read_text()
     assert "BROKEN" in drawn
     assert "REPAIRED" not in drawn
+    assert "url(" not in drawn.replace("url(#", "")
+    assert "font-face" not in drawn
 
 
 def test_events_are_printed_as_published_with_long_lists_cut() -> None:

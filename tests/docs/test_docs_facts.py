@@ -43,12 +43,13 @@ def test_every_topic_is_documented_with_its_partitions() -> None:
 def test_rules_and_registries_in_the_docs_are_accepted() -> None:
     rules = [*fences("yaml", "rules:"), *fences("yaml", "defaults:")]
     registries = fences("yaml", "workflows:")
+    ((_, tools),) = fences("json", '[{"type": "function"')
     assert rules
     assert registries
     for name, text in rules:
         assert parse_rules(text, name).rules
     for name, text in registries:
-        parse_registry(text, name)
+        parse_registry(text, name, {"tools.json": tools})
 
 
 def test_targets_in_the_docs_are_accepted() -> None:

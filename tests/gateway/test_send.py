@@ -23,6 +23,7 @@ from schemas.span import RawSpan
 from streams.console import send
 from streams.console.errors import UserError
 from streams.gateway.http import Gateway
+from streams.local.state import DataDirLock, StackState, write_state
 from tests.gateway.fakes import ListLog, request, serialised, span, trace_id
 
 Run = Callable[..., Awaitable[Result]]
@@ -198,3 +199,41 @@ def test_without_a_gateway_there_is_one_sentence_with_the_cure(tmp_path: Path) -
     assert isinstance(done.exception, UserError)
     assert "does not take spans" in str(done.exception)
     assert "`stepwatch status` tells; 0 spans were accepted before" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("http://127.0.0.1:7", "http://127.0.0.1:7/v1/traces"),
+        ("https://gate.example/otlp/", "https://gate.example/otlp/v1/traces"),
+        ("http://127.0.0.1:7/v1/traces", "http://127.0.0.1:7/v1/traces"),
+    ],
+)
+def test_an_endpoint_is_taken_with_and_without_its_path(endpoint: str, url: str) -> None:
+    assert send._url(endpoint) == url
+
+
+def test_an_endpoint_that_is_none_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_bytes(line(1))
+    done = command(tmp_path / "one.jsonl", "--endpoint", "localhost:4318")
+    assert isinstance(done.exception, UserError)
+    assert "must be of the form http://host:port" in str(done.exception)
+
+
+def test_a_file_without_spans_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    done = command(tmp_path / "empty.jsonl", "--endpoint", "http://127.0.0.1:1")
+    assert done.exit_code == 0
+    assert "no spans in" in done.stderr
+
+
+def test_without_an_endpoint_the_gateway_of_the_running_stack_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWATCH_DATA_DIR", str(tmp_path))
+    lock = DataDirLock(tmp_path)
+    lock.acquire()
+    write_state(tmp_path, StackState(settings={"STEPWATCH_GATEWAY_PORT": "20002"}))
+    assert send._url(None) == "http://127.0.0.1:20002/v1/traces"
+    lock.release()
+    assert send._url(None) == "http://127.0.0.1:4318/v1/traces"

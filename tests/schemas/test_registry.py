@@ -17,18 +17,21 @@ workflows:
           {type: object, properties: {customer_id: {type: string}, tags: {type: array, ordered: true}}, required: [customer_id]}
         entity: {customer: $.customer_id}
         latency_budget_ms: 200
+        inverse: revert_crm
+      - {name: revert_crm, writes: true}
       - {name: verify_identity}
       - {type: function, function: {name: issue_refund, parameters: {type: object, properties: {}}}, writes: true}
     policy:
       max_steps: 40
       max_repeats: 3
       order: [{before: verify_identity, tool: issue_refund}]
-      forbidden: [{after: update_crm, tool: issue_refund}]
+      forbidden: [{after: update_crm, tool: issue_refund}, {tool: revert_crm}]
       confirm_before_write: true
       latency_budget_ms: 30000
       cost_budget_usd: 0.50
     evaluators: {ParameterValidation: {pass_at: 1.0}, StepEfficiency: {pass_at: 0.8}, ReasoningQuality: {enabled: false}}
     trajectory_weights: {TaskCompletion: 0.4, FunctionCallAccuracy: 0.3, StepEfficiency: 0.3}
+    agents: [planner, executor]
   - name: "billing-*"
   - name: "b*"
 defaults:
@@ -44,7 +47,8 @@ def test_everything_of_the_specification_is_accepted():
     assert (refund.sample, crm.writes, crm.latency_budget_ms, crm.ordered) == (0.5, True, 200, frozenset({"tags"}))
     assert crm.entity == {"customer": "$.customer_id"}
     assert refund.policy.order == (Order("verify_identity", "issue_refund"),)
-    assert refund.policy.forbidden == (Forbidden("update_crm", "issue_refund"),)
+    assert refund.policy.forbidden == (Forbidden("update_crm", "issue_refund"), Forbidden(None, "revert_crm"))
+    assert (crm.inverse, refund.agents) == ("revert_crm", frozenset({"planner", "executor"}))
     assert (refund.policy.max_steps, refund.policy.max_repeats) == (40, 3)
     assert refund.settings("ReasoningQuality") == EvaluatorSettings(enabled=False)
     assert refund.settings("StepEfficiency").pass_at == 0.8
@@ -102,6 +106,14 @@ def test_without_any_policy_the_built_in_caps_hold_and_null_lifts_them():
             "workflows:\n - name: a\n   tools: [{name: verify}]\n   policy:\n     order: [{before: verfy, tool: verify}]\n",
             "w.yaml:5: unknown tool 'verfy' in policy.order of workflow 'a'; did you mean 'verify'?",
         ),
+        (
+            "workflows:\n - name: a\n   tools: [{name: pay}]\n   policy: {forbidden: [{tool: psy}]}\n",
+            "w.yaml:4: unknown tool 'psy' in policy.forbidden of workflow 'a'; did you mean 'pay'?",
+        ),
+        (
+            "workflows:\n - name: a\n   tools:\n    - {name: book}\n    - {name: cancel, inverse: bock}\n",
+            "w.yaml:5: unknown inverse 'bock' of tool 'cancel'; did you mean 'book'?",
+        ),
         ("workflows:\n - name: a\n - name: a\n", "w.yaml:3: workflow 'a' is declared twice"),
         ("workflows:\n - name: a\n   tools:\n    - name: t\n    - name: t\n", "w.yaml:5: tool 't' is declared twice"),
         (
@@ -125,6 +137,57 @@ def test_without_any_policy_the_built_in_caps_hold_and_null_lifts_them():
 def test_a_slip_is_an_error_with_file_line_and_cure(text, said):
     with pytest.raises(ConfigError) as caught:
         parse_registry(text, "w.yaml")
+    assert said in str(caught.value)
+
+
+def test_all_problems_of_a_text_are_told_at_once_and_none_that_follows_from_another():
+    text = """
+workflows:
+  - name: a
+    tolls: []
+    tools:
+      - {nmae: pay}
+      - {name: look, parameters: {type: strng}}
+      - {name: note, entity: {order: $.ordr}, parameters: {properties: {order: {}}}}
+    policy: {max_steps: 0, order: [{before: look, tool: pay}]}
+  - name: a
+  - {name: b, tools: [3], policy: {forbidden: [{tool: pay}]}}
+  - {name: c, tools: [{name: pay}], policy: {forbidden: [{tool: pya}]}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_registry(text, "w.yaml")
+    told = [(problem.line, problem.message.split(";")[0][:45]) for problem in caught.value.problems]
+    assert told == [
+        (4, "unknown key 'tolls'"),
+        (6, "key 'name' is missing in workflows[0].tools[0"),
+        (6, "unknown key 'nmae'"),
+        (7, "parameters of tool 'look': not a JSON Schema "),
+        (8, "unknown argument 'ordr' of tool 'note'"),
+        (9, "workflows[0].policy.max_steps: input should b"),
+        (10, "workflow 'a' is declared twice"),
+        (11, "workflows[2].tools[0]: a mapping is needed, no"[:45]),
+        (12, "unknown tool 'pya' in policy.forbidden of wor"),
+    ]
+
+
+def test_settings_of_an_evaluator_are_inherited_key_by_key():
+    text = (
+        "workflows: [{name: a, evaluators: {StepEfficiency: {pass_at: 0.8}}}]\n"
+        "defaults: {evaluators: {StepEfficiency: {enabled: false, pass_at: 0.5}}, agents: [planner]}\n"
+    )
+    own = parse_registry(text, "w.yaml").workflow("a")
+    assert own.settings("StepEfficiency") == EvaluatorSettings(enabled=False, pass_at=0.8)
+    assert own.agents == frozenset({"planner"})
+
+
+@pytest.mark.parametrize(
+    ("pointer", "said"),
+    [("order_id", "w.yaml:1: 'order_id' does not say which argument"), ("$.ordr_id", "did you mean 'order_id'?")],
+)
+def test_an_entity_names_an_argument_that_is_there(pointer, said):
+    tool = f"{{name: t, entity: {{order: {pointer}}}, parameters: {{properties: {{order_id: {{}}}}}}}}"
+    with pytest.raises(ConfigError) as caught:
+        parse_registry(f"workflows: [{{name: a, tools: [{tool}]}}]", "w.yaml")
     assert said in str(caught.value)
 
 

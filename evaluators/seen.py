@@ -1,0 +1,286 @@
+"""What a run has seen so far: words of people and of the system, and results. Never the model's own words.
+
+Kept once a fold. Steps are taken in unread; reading begins with the first question. The law: an id that the model made
+up does not become seen because it stands in its own messages, in the arguments of its calls, or in the error of the
+call that it made with it.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
+
+from evaluators.base import Context
+from evaluators.literals import forms_of, leaves
+from evaluators.pool import Pool, Text
+from schemas.payload import is_placeholder, json_or_text
+from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
+from schemas.trajectory import Step
+
+MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
+Doubt = Literal["", "not_captured", "redacted", "truncated"]
+_LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
+_CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
+# Who speaks, as `role` or `type` of a message or of a part, in the dialects of OpenAI, Anthropic, GenAI, LangChain.
+_OWN = frozenset(
+    {"assistant", "model", "ai", "aimessage", "aimessagechunk", "tool_call", "tool_use", "function_call"}
+    | {"server_tool_call", "reasoning", "thinking"}
+)
+_RESULTS = frozenset(
+    {"tool", "function", "toolmessage", "tool_call_response", "tool_result", "server_tool_call_response"}
+    | {"function_call_output"}
+)
+_OWN_KEYS = frozenset({"tool_calls", "function_call"})
+_FORM_KEYS = frozenset({"role", "type", "finish_reason"})
+_ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "result", "content", "output")
+_SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
+# What a redactor leaves inside a text; and, to find quickly that there is none, what capitals and marks it begins with.
+_MASKS = re.compile(
+    r"__[A-Z][A-Z_]*__|(?<!\*)\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
+    r"|\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked)(?::[^\]]{0,40})?\]|<(?:redacted|masked)>"
+)
+_CAPITALS = bytes(65 if 65 <= code <= 90 else code for code in range(256))
+_SMALL = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_MARKS = (b"[A", b"<A", b"__A", b"***", b"{{A", b"AAAAAAAA", b"[]", b"<>")
+
+
+class Seen:
+    """The texts that a run has seen. Shared in a fold: `add` takes a step once, before anything is asked about it.
+
+    What a call brings is seen by the steps after it; what a model was given is seen by the model's own step.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._last = -1
+        self._new: list[Step] = []
+        self._call: Step | None = None  # the step that the run has come to, where it is a call: not seen by itself
+        self._results = Pool()  # as the calls brought them
+        self._said = Pool()  # all that input messages say, but for the model's own words
+        # The same told apart, made where somebody asks: words, and results as messages tell them.
+        self._words, self._retold = Pool(), Pool()
+        self._parts: list[tuple[_Messages, bytes]] = []  # not yet told apart, and their digits
+        self._heard: dict[str, str] = {}  # by agent: the newest input messages
+        self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
+        self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
+        self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
+        self._roots: tuple[Sequence[Span], Pool] = ((), Pool())
+
+    def add(self, step: Step) -> None:
+        """Take a step in, unread."""
+        if step.index <= self._last:
+            return
+        self._last = step.index
+        if self._call is not None:
+            self._new.append(self._call)
+            self._call = None
+        if step.span.kind in _CALLS:
+            self._call = step
+        else:
+            self._new.append(step)
+
+    def holds(self, value: str) -> bool:
+        """Whether an id was seen."""
+        self._take()
+        forms = forms_of(value)
+        return self._results.holds(forms) or self._said.holds(forms)
+
+    def is_named(self, value: str) -> bool:
+        """Whether an id stands in the words of people or of the system."""
+        self._take()
+        forms = forms_of(value)
+        return self._said.holds(forms) and self._told_apart()[0].holds(forms)
+
+    def is_result(self, value: str) -> bool:
+        """Whether an id stands in what calls and retrievals brought."""
+        self._take()
+        forms = forms_of(value)
+        return self._results.holds(forms) or (self._said.holds(forms) and self._told_apart()[1].holds(forms))
+
+    def is_shape_named(self, shape: str) -> bool:
+        """Whether something of this shape stands in the words. Reads all of them: to be asked rarely."""
+        self._take()
+        return self._said.shows(shape) and self._told_apart()[0].shows(shape)
+
+    def shows(self, shape: str) -> bool:
+        """Whether something of this shape was seen. Reads everything: to be asked rarely."""
+        self._take()
+        return self._results.shows(shape) or self._said.shows(shape)
+
+    def holds_number(self, amount: int) -> bool:
+        """Whether a number, in ten-thousandths, was seen."""
+        self._take()
+        return self._results.has_number(amount) or self._said.has_number(amount)
+
+    def numbers(self, enough: int) -> set[int]:
+        """All numbers seen; where there are more than `enough`, more than that many of them."""
+        self._take()
+        found = self._results.numbers()
+        return found if len(found) > enough else found | self._said.numbers()
+
+    def heard(self) -> bool:
+        """Whether any words of people or of the system were captured."""
+        self._take()
+        return self._speaks
+
+    def doubt(self) -> Doubt:
+        """Why something may have been seen although it is not held; "" when it was not."""
+        self._take()
+        return self.doubt_of_results() if (self._speaks and not self._unheard) or self._lossy else "not_captured"
+
+    def doubt_of_results(self) -> Doubt:
+        """The same, where words are not asked for: no model's input is missed."""
+        self._take()
+        if self._lossy:
+            return "truncated"
+        if self._gap:
+            return "not_captured"
+        if self._unmasked:
+            self._masked = self._masked or _has_mask("\n".join(self._unmasked))
+            self._unmasked.clear()
+        return "redacted" if self._masked else ""
+
+    def frame(self, roots: Sequence[Span]) -> Pool:
+        """The words in the input of roots that are no steps: known only with the whole."""
+        if self._roots[0] != roots:
+            pool = Pool()
+            for root in roots:
+                if root.input_messages and not is_step(root.kind):
+                    pool.add(Text(root.input_messages, _Messages(root.input_messages, frozenset()).all))
+            self._roots = roots, pool
+        return self._roots[1]
+
+    def _take(self) -> None:
+        """Sort the texts of the steps that came since the last question."""
+        if not self._new:
+            return
+        for step in self._new:
+            span = step.span
+            if span.flags & _LOSSY:
+                self._lossy = True
+            if span.kind in _CALLS:
+                self._result(step)
+            if span.input_messages is not None:
+                self._messages(step.agent, span.input_messages)
+            elif (span.kind == "llm" or (span.kind == "planner" and span.model)) and span.status != ERROR:
+                self._unheard = True  # a call of a model; a span around planning has its messages in the call below
+        self._new.clear()
+
+    def _told_apart(self) -> tuple[Pool, Pool]:
+        """Words, and results as messages tell them."""
+        for part, digits in self._parts:
+            self._words.add(Text(part.raw, part.words, digits))
+            if "tool" in part.raw or "unction" in part.raw:
+                self._retold.add(Text(part.raw, part.results, digits))
+        self._parts.clear()
+        return self._words, self._retold
+
+    def _result(self, step: Step) -> None:
+        span = step.span
+        if span.result is None:
+            self._gap = self._gap or (span.kind != "handoff" and not step.call.failed)
+            return
+        self._answered.add(span.result)
+        if span.call_id:
+            self._answered.add(span.call_id)
+        if is_placeholder(span.result):
+            self._masked = True
+        self._unmasked.append(span.result)
+        if span.kind == "human":
+            self._words.add(Text(span.result))
+            self._said.add(Text(span.result))
+            self._speaks = True
+        else:
+            self._results.add(Text(span.result, partial(_without_echo, step) if step.call.failed else None))
+
+    def _messages(self, agent: str, raw: str) -> None:
+        """Input messages mostly repeat the whole talk: of a text that goes on where the last one ended, what is new."""
+        before = self._heard.get(agent)
+        self._heard[agent] = whole = raw
+        if before is not None and before[-1:] == "]" and len(whole) >= len(before):
+            head = before[:-1]
+            if whole.startswith(head):
+                raw = f"[{whole[len(head) :].lstrip().removeprefix(',')}"
+        if len(raw) < 8 and not raw.strip("[] \n"):
+            return
+        self._unmasked.append(raw)
+        part = _Messages(raw, self._answered)
+        text = Text(raw, part.all)
+        self._said.add(text)
+        self._parts.append((part, text.digits))
+        if not self._speaks:
+            self._speaks = any(who in raw for who in _SPEAKERS) or bool(part.words().strip())
+
+
+class _Messages:
+    """Input messages, read once, when needed."""
+
+    def __init__(self, raw: str, answered: "set[str] | frozenset[str]") -> None:
+        self.raw, self._answered = raw, answered
+        self._sorted: tuple[list[str], list[str]] | None = None
+
+    def words(self) -> str:
+        return "\n".join(self._sort()[0])
+
+    def results(self) -> str:
+        return "\n".join(self._sort()[1])
+
+    def all(self) -> str:
+        return f"{self.words()}\n{self.results()}"
+
+    def _sort(self) -> tuple[list[str], list[str]]:
+        if self._sorted is None:
+            value = json_or_text(self.raw)
+            self._sorted = ([], [])
+            self._walk(value, *self._sorted)
+        return self._sorted
+
+    def _walk(self, value: Any, words: list[str], results: list[str]) -> None:
+        """Texts of a message of any of the usual shapes, into the list of who said them."""
+        stack: list[tuple[Any, list[str]]] = [(value, words)]
+        while stack:
+            at, into = stack.pop()
+            if isinstance(at, dict):
+                speaker = _speaker(at)
+                if speaker in _OWN:
+                    continue
+                if speaker in _RESULTS:
+                    if any(isinstance(at.get(key), str) and at[key] in self._answered for key in _ANSWER_KEYS):
+                        continue  # a result that is here itself: an error without its echo
+                    into = results
+                for key, item in at.items():
+                    if key not in _OWN_KEYS and key not in _FORM_KEYS:
+                        if into is results:
+                            into.append(key)  # results that are objects may be keyed by id
+                        stack.append((item, into))
+            elif isinstance(at, list):
+                stack.extend((item, into) for item in at)
+            elif at is not None:
+                into.append(str(at))
+
+
+def _speaker(message: dict[str, Any]) -> str:
+    for said in (message.get("role"), message.get("type")):
+        if isinstance(said, str) and (said.lower() in _OWN or said.lower() in _RESULTS):
+            return said.lower()
+    lc = message.get("id")  # LangChain serialises a message as {"lc": 1, "id": [..., "AIMessage"], "kwargs": ...}
+    return lc[-1].lower() if isinstance(lc, list) and lc and isinstance(lc[-1], str) else ""
+
+
+def _without_echo(step: Step) -> str:
+    """The error of a failed call, without the arguments that it repeats."""
+    text = step.span.result or ""
+    for _, value in leaves(step.call.arguments):
+        if value is not None and not isinstance(value, bool) and len(str(value)) > 2:
+            text = text.replace(str(value), " ")
+    return text
+
+
+def _has_mask(text: str) -> bool:
+    marks = text.encode("utf-8", "replace").translate(_CAPITALS, _SMALL)
+    for mark in _MARKS:
+        if mark in marks:
+            # <INSTRUCTIONS>...</INSTRUCTIONS> is markup, <PHONE_NUMBER> is a redactor's.
+            found = islice(_MASKS.finditer(text), MASKS_MAX)
+            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in found)
+    return False
