@@ -71,6 +71,11 @@ class Courier(ConsumerRebalanceListener):  # type: ignore[misc]
         self._repeat = asyncio.Event()
         self._committed: dict[TopicPartition, int] = {}
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions of the alerts are delivered from here."""
+        return len(self._backlogs)
+
     async def run(self) -> None:
         """Deliver until cancelled; then see open requests to their end and commit."""
         await patiently(f"joining the group of {self.target.name}", self._consumer.start)

@@ -76,12 +76,16 @@ async def test_partitions_that_move_between_couriers_take_their_place_and_their_
     settings, door = await broker(new_stack), Door()
     door.open.set()
     messages = stories(40)
+    firing, updated, resolved = messages[:40], messages[40:80], messages[80:]
     async with courier(settings, door):
         await until("placed", lambda: is_placed(settings, "a"))
-        publishing = asyncio.create_task(publish(settings, messages, times=2))
-        await until("some delivered", lambda: len(door.ids) >= 20)
+        await publish(settings, firing, times=2)
+        publishing = asyncio.create_task(publish(settings, updated, times=2))
         async with courier(settings, door) as second:
-            await until("shared", lambda: second.attempts.counts["delivered"] >= 5)
+            await until("shared", lambda: second.partitions > 0)
+            await publishing
+            publishing = asyncio.create_task(publish(settings, resolved, times=2))
+            await until("some of it the second's", lambda: second.attempts.counts["delivered"] > 0)
         await publishing
         await until("delivered", lambda: len(door.ids) >= len(messages))
 

@@ -15,6 +15,7 @@ import pytest
 
 from streams.delivery.attempts import IN_FLIGHT_MAX
 from streams.delivery.webhook import read_key, sign
+from streams.topics import ensure_topics
 from tests.delivery import servers
 from tests.delivery.events import FIRING, RESOLVED, message
 from tests.delivery.servers import Behaviour, Server, serving
@@ -179,3 +180,30 @@ async def test_a_target_is_tried_out_without_kafka(tmp_path: Path, kind: str) ->
         assert sign(read_key(SECRET), "", 0, b"") not in server.asked[0][1]["webhook-signature"]
     else:
         assert len((tmp_path / "x.jsonl").read_text().splitlines()) == 2
+
+
+async def test_while_kafka_is_away_nothing_is_lost_and_it_goes_on_when_it_is_back(
+    new_stack: NewStack, tmp_path: Path
+) -> None:
+    stack = await new_stack(parts=("broker",))
+    await ensure_topics(settings := stack.settings)
+    messages = stories(10)
+    ids = [m.event.id for m in messages]
+    async with serving(GOOD) as server:
+        file = targets_file(tmp_path, [webhook("one", server.port, rate_per_s="5")], ["one"])
+        async with delivering(settings, file, ["one"]) as deliverer:
+            await publish(settings, messages[:15])
+            await until("some delivered", lambda: len(server.asked) >= 3)
+            stack.kill("broker")
+            await until("away", lambda: stack.parts["broker"].state == "restarting")
+            await until("back", lambda: stack.parts["broker"].state == "ready")
+            await publish(settings, messages[15:])
+            await until("all delivered", lambda: set(server.ids) >= set(ids))
+
+            async def settled() -> bool:
+                return await offsets(settings, "one") == await ends(settings)
+
+            await until("committed to the end", settled)
+            assert await deliverer.end(signal.SIGTERM) == 0
+    assert Counter(server.ids) == Counter(ids)
+    assert in_order(server.ids, messages)
