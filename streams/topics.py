@@ -61,6 +61,9 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
             settings.outcomes_partitions,
             {**compact, "min.compaction.lag.ms": "60000", "max.compaction.lag.ms": "3600000"},
         ),
+        TopicSpec(  # partition by partition beside the alerts; an alert that still fires is written again within the time
+            settings.deliveries_topic, settings.outcomes_partitions, {**delete_14d, "cleanup.policy": "compact,delete"}
+        ),
         TopicSpec(
             settings.checkpoint_topic, settings.outcomes_partitions, {**compact, "max.message.bytes": str(8 << 20)}
         ),

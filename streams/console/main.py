@@ -17,7 +17,20 @@ def build() -> "typer.Typer":
     """The whole command tree, in the order of `--help`."""
     import typer
 
-    from streams.console import alerts, config, demo, explain, parts, score, send, sql, stack, topics, workflows
+    from streams.console import (
+        alerts,
+        config,
+        deliver,
+        demo,
+        explain,
+        parts,
+        score,
+        send,
+        sql,
+        stack,
+        topics,
+        workflows,
+    )
 
     app = typer.Typer(
         name="stepwatch",
@@ -26,7 +39,7 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, explain, workflows, config, topics, sql, alerts):
+    for module in (demo, stack, parts, send, score, explain, workflows, config, topics, sql, alerts, deliver):
         module.register(app)
     return app
 

@@ -45,7 +45,7 @@ def gateway(
     """
     from streams.gateway.app import serve
 
-    _log()
+    log_to_stderr()
     settings = effective(bootstrap_servers=bootstrap_servers, gateway_host=host, gateway_port=port)
     asyncio.run(serve(settings))
 
@@ -103,7 +103,7 @@ def _run(
         raise UserError("; ".join(problems))
     if check is not None:
         check(settings)
-    _log()
+    log_to_stderr()
     gc.freeze()  # what is imported stays
     gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     loop = uvloop.new_event_loop()
@@ -117,7 +117,7 @@ def _run(
     worker.execute_from_commandline()
 
 
-def _log() -> None:
+def log_to_stderr() -> None:
     """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("aiokafka", "faust", "mode", "kafka", "urllib3", "clickhouse_connect"):

@@ -8,7 +8,6 @@ import asyncio
 import ipaddress
 import logging
 import os
-import signal
 
 from aiohttp import web
 from google.protobuf.internal import api_implementation
@@ -18,8 +17,7 @@ from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
 from streams.settings import Settings
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from streams.signals import stop_signal
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
         if ready is not None:
             ready.set()
-        await _stop_signal()
+        await stop_signal()
     finally:
         await runner.cleanup()
         late = await gateway.packer.close(STOP_LOG_S)
@@ -73,18 +71,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def _stop_signal() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process as if we did not exist."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> None:
