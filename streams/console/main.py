@@ -22,6 +22,7 @@ def build() -> "typer.Typer":
         config,
         deliver,
         demo,
+        evaluators,
         explain,
         parts,
         score,
@@ -39,7 +40,8 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, explain, workflows, config, topics, sql, alerts, deliver):
+    modules = (demo, stack, parts, send, score, explain, evaluators, workflows, config, topics, sql, alerts, deliver)
+    for module in modules:
         module.register(app)
     return app
 
