@@ -78,7 +78,9 @@ $(STAMP): requirements.txt pyproject.toml
 		-r requirements.txt \
 		| while read -r word what _; do case $$word in \
 			Collecting) n=$$(($${n:-0} + 1)); ((n % 15)) || echo "  $$n packages found, now $$what" ;; \
-			Installing) echo "  unpacking $$n packages" ;; esac; done
+			Installing) echo "  unpacking $$n packages" ;; esac; done \
+		|| { echo "The packages could not be installed: check the network (a proxy goes into HTTPS_PROXY, a mirror into" \
+			"pip's configuration) and the disk, then run the same command again" >&2; exit 1; }
 	@echo "Installing Stepwatch itself"
 	@$(AT_CTRL_C) $(BIN)/python $(MODULE) pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@rm $(UNFINISHED) && touch $(STAMP)

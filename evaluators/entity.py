@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.comparison import is_call
 from evaluators.literals import forms_of, shape_of
-from evaluators.pool import Pool
 from evaluators.seen import Seen
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
@@ -101,6 +100,7 @@ class EntityConsistency:
 
     def update(self, state: About, step: Step) -> Judgement | None:
         """Judge a call by what came before it."""
+        state.seen.add(step)
         span = step.span
         said = None
         if span.tool:
@@ -109,7 +109,6 @@ class EntityConsistency:
                 said = _judged(state, step, tool)
         elif not span.parent_id:
             state.framed = True
-        state.seen.add(step)
         return said
 
     def finish(self, state: About, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:
@@ -152,17 +151,17 @@ def _place(state: About, known: Known, step: Step, kind: str, value: str, writes
     """Where an entity that this run has not acted on before comes from; an established one is kept."""
     seen, span = state.seen, step.span
     executed = step.call.executed
-    if value in (span.session_id, span.task_id) or seen.words().holds(forms_of(value)):
+    if value in (span.session_id, span.task_id) or seen.is_named(value):
         if executed:
             known.about.add(value)
             known.named = True
         return ""
     strict = kind == _PERSON and known.named
-    if not strict and seen.has_result(value):
+    if not strict and seen.is_result(value):
         if executed:
             known.about.add(value)
         return ""
-    if not known.about and not _names_another(known, seen.words(), value):
+    if not known.about and not _names_another(known, seen, value):
         if executed:
             known.about.add(value)
         return "unknown"
@@ -200,13 +199,13 @@ def _word(word: Word, kinds: list[str], tool: Tool) -> Judgement:
     return unscored("registry", "nothing_established", reason, evidence)
 
 
-def _names_another(known: Known, words: Pool, value: str) -> bool:
+def _names_another(known: Known, seen: Seen, value: str) -> bool:
     """Whether the words name something of the same shape: then the run is about that, and not about this value."""
     shape = shape_of(value)
     if shape is None or known.looks >= LOOKS_MAX:
         return False
     known.looks += 1
-    return words.shows(shape)
+    return seen.is_shape_named(shape)
 
 
 def _values(arguments: Any, path: str) -> list[str]:

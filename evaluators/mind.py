@@ -4,11 +4,13 @@ Kept by ReasoningQuality; nothing here reads a text.
 """
 
 import re
+from functools import lru_cache
 
 from evaluators.base import Context
 from evaluators.claims import only_looks
 from evaluators.seen import Seen
 from schemas.failure import Failure
+from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step
 
@@ -63,7 +65,7 @@ class Mind:
         call = step.call
         name = call.name
         self.called[name] = step.index
-        if name not in self.tools and _NAME_OF_ITS_OWN.search(name):
+        if name not in self.workflow.tools and name not in self.tools and _NAME_OF_ITS_OWN.search(name):
             self.tools.add(name)
         if call.failed:
             return self._failed(step)
@@ -140,6 +142,11 @@ class Mind:
             if judgement is not None:
                 self.tell_late(step, judgement)
         self.waiting.clear()
+
+
+@lru_cache(maxsize=256)
+def _telling(workflow: Workflow) -> frozenset[str]:
+    return frozenset(name for name in workflow.tools if _NAME_OF_ITS_OWN.search(name))
 
 
 def _is_transient(failure: Failure, step: Step) -> bool:

@@ -28,6 +28,10 @@ _CODES = {
 _GRAVITY = ("unexpected_argument", "missing_argument", "wrong_type", "not_in_enum", "wrong_format", "constraint")
 _PASS = Judgement("pass", 1.0, "registry")
 _OFFERED_PASS = Judgement("pass", 1.0, "trace")
+_REPR = "they fit; the log holds them as Python's repr and not as JSON"
+_REPR_PASS = {
+    basis: Judgement("pass", 1.0, basis, "python_repr", _REPR) for basis in (_PASS.basis, _OFFERED_PASS.basis)
+}
 _NOT_AN_OBJECT = "arguments must be a JSON object, not {}"
 
 
@@ -37,10 +41,12 @@ class ParameterValidation:
     Counts: every tool call, and retrievals whose tool is declared. All of the schema is checked: nested objects, array
     items, enums, formats, missing and undeclared arguments, null; `integer` refuses 2.5 and `true`. The schema is the
     registry's; where the registry is silent, the one offered in the span itself (basis `trace`).
-    Does not count: whether the values are right (FunctionCallAccuracy), whether the call worked (ToolCallSuccess).
+    Does not count: whether the values are right (FunctionCallAccuracy), whether the call worked (ToolCallSuccess), and
+    the form of the log: arguments logged as Python's repr are judged by their values, and pass with a word.
 
     Fails: missing_argument, unexpected_argument, wrong_type, not_in_enum, wrong_format, constraint (any other keyword
     of the schema), not_json, unknown_tool (the registry lists tools, but not this one).
+    Passes with a word: python_repr.
     Unscored: no_schema, not_captured, redacted (a placeholder is an unknown value), truncated (cut in decode).
     """
 
@@ -54,6 +60,7 @@ class ParameterValidation:
         "no_schema",
         "not_captured",
         "redacted",
+        "python_repr",
     }
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
@@ -89,7 +96,9 @@ def _against(tool: Tool, step: Step, passed: Judgement) -> Judgement:
     assert tool.validator is not None
     if not tool.validator.is_valid(arguments):
         return _faulty(tool, arguments, passed)
-    return _redacted(arguments, basis) if call.redacted else passed
+    if call.redacted:
+        return _redacted(arguments, basis)
+    return _REPR_PASS[basis] if call.is_repr else passed
 
 
 def _faulty(tool: Tool, arguments: dict[str, Any], passed: Judgement) -> Judgement:

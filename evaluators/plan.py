@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     combining: tuple[tuple[Combining, PassAt], ...]
     folding: Mapping[StepKind, tuple[Folding, ...]]  # for every kind of step
     touching: Mapping[StepKind, int]  # the contextual evaluators that a step of this kind may change, a bit each
+    broken: tuple[tuple[Evaluator, Exception], ...]  # those that threw when asked whether they apply
     asked: dict[int, tuple[tuple[int, Contextual, PassAt], ...]]  # the evaluators of such bits, as they are needed
 
     def contextual_of(self, bits: int) -> tuple[tuple[int, Contextual, PassAt], ...]:
@@ -49,6 +50,7 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
     local: dict[StepKind, LocalOfKind] = {}
     contextual: list[tuple[Contextual, PassAt]] = []
     combining: list[tuple[Combining, PassAt]] = []
+    broken: list[tuple[Evaluator, Exception]] = []
     for evaluator in evaluators:
         settings = workflow.settings(evaluator.name)
         if not settings.enabled:
@@ -56,9 +58,15 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
         if isinstance(evaluator, SpanLocal):
             for kind in evaluator.kinds:
                 local[kind] = (*local.get(kind, ()), (evaluator, settings.pass_at))
-        elif not evaluator.applies(workflow):
             continue
-        elif isinstance(evaluator, Combining):
+        try:
+            applies = evaluator.applies(workflow)
+        except Exception as error:
+            broken.append((evaluator, error.with_traceback(None)))
+            continue
+        if not applies:
+            continue
+        if isinstance(evaluator, Combining):
             combining.append((evaluator, settings.pass_at))
         else:
             contextual.append((evaluator, settings.pass_at))
@@ -72,5 +80,6 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
             for kind, indexes in shown.items()
         },
         {kind: sum(1 << i for i in indexes) for kind, indexes in shown.items()},
+        tuple(broken),
         {},
     )

@@ -80,6 +80,7 @@ class ArgumentProvenance:
 
     def update(self, state: Origins, step: Step) -> Judgement | None:
         """Judge a write by what came before it."""
+        state.seen.add(step)
         span = step.span
         said = None
         if span.tool:
@@ -88,7 +89,6 @@ class ArgumentProvenance:
                 said = _judged(state, step, tool)
         elif not span.parent_id:
             state.framed = True
-        state.seen.add(step)
         return said
 
     def finish(self, state: Origins, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:

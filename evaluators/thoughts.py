@@ -31,7 +31,9 @@ _INSIDE = (
     "function_call",
     "output",
 )
-_REACT = re.compile(r"Thought:(.*?)(?:\n\s*Action:\s*([\w.\-]+)(?:\s*\n\s*Action Input:\s*(.*))?|\Z)", re.DOTALL)
+_REACT = re.compile(
+    r"Thought:(.*?)(?:\n[ \t]*Action:[ \t]*([\w.\-]+)(?:[ \t]*\n[ \t]*Action Input:(.*))?|\Z)", re.DOTALL
+)
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _PLAN_KEYS = ("steps", "plan", "tasks", "actions")
 _TOOL_KEYS = ("tool", "tool_name", "function", "action", "name")
@@ -97,10 +99,10 @@ def said_in(raw: str) -> Said:
 
 
 def _read(message: dict[str, Any], stack: list[Any], reasons: list[str], calls: list[Call]) -> None:
-    kind = message.get("type")
-    if message.get("role") in _OTHERS or (isinstance(kind, str) and kind in _OTHERS):
+    role, kind = (said if isinstance(said, str) else "" for said in (message.get("role"), message.get("type")))
+    if role in _OTHERS or kind in _OTHERS:
         return
-    if (isinstance(kind, str) and kind in _REASONS) or message.get("thought") is True:
+    if kind in _REASONS or message.get("thought") is True:
         said = (message.get(key) for key in ("content", "text", "thinking", "reasoning"))
         reasons.extend(text for text in said if isinstance(text, str))
         return

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
 from schemas.decode import decode
 from schemas.expectation import TaskTruth
 from schemas.otlp import InvalidOtlp
@@ -79,10 +81,11 @@ def score(
     truths: Truths,
     received_ms: int,
     judged: Callable[[int], object] = lambda spans: None,
+    evaluators: tuple[Evaluator, ...] = EVALUATORS,
 ) -> Iterator[TrajectoryRow]:
     """Final rows of all traces in a spool, in its order. `judged` is told how many spans each batch had."""
     for traces in spool.batches():
-        engine = TrajectoryEngine(0, EnginePolicy(), registry=registry)
+        engine = TrajectoryEngine(0, EnginePolicy(), registry=registry, evaluators=evaluators)
         engine.tick(received_ms)
         for spans in traces.values():
             for span in spans:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from evaluators.base import Evaluator
 from schemas.registry import Registry
 from schemas.rows import TrajectoryRow
 from schemas.span import Span
@@ -21,6 +22,7 @@ from streams.console.progress import Advance
 from streams.console.results import VERDICT_STYLES, fitted
 from streams.console.tree import Look, tree
 from streams.core.assemble import assemble, winners
+from streams.custom_evaluators import all_evaluators
 from streams.offline import TENANT, SkipList, Truths, score
 from streams.spool import CAP, TraceSpool
 
@@ -43,7 +45,9 @@ def explain(
     fails_only: Annotated[bool, typer.Option("--fails-only", help="Leave out steps without a failure.")] = False,
 ) -> None:
     """Show one trajectory: its steps as a tree, what went in and came out, verdicts with their reasons."""
-    source = Source(files, registry_of(workflows), truths_of(expectations), int(time.time() * 1000), SkipList())
+    source = Source(
+        files, registry_of(workflows), truths_of(expectations), int(time.time() * 1000), SkipList(), all_evaluators()
+    )
     console = Console()
     console = console if console.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
     with tidy(), Advance(Console(stderr=True, highlight=False)) as advance:
@@ -75,6 +79,7 @@ class Source(NamedTuple):
     truths: Truths
     received_ms: int
     skipped: SkipList
+    evaluators: tuple[Evaluator, ...]
 
 
 class Outline(NamedTuple):
@@ -94,7 +99,7 @@ def _outlines(source: Source, advance: Advance) -> Iterator[Outline]:
     with TraceSpool() as spool:
         _walk(source, spool.add, advance)
         advance.begin("judging spans", spool.spans)
-        for row in score(spool, source.registry, source.truths, source.received_ms, advance.add):
+        for row in score(spool, source.registry, source.truths, source.received_ms, advance.add, source.evaluators):
             fails = [result for result in row.results if result.verdict == "fail"]
             first = (fails[0].step, fails[0].evaluator, fails[0].reason_code) if fails else ("", "", "")
             yield Outline(row.trace_id.hex(), row.workflow, row.n_steps, len(fails), *first)
@@ -153,7 +158,7 @@ def _page(source: Source, prefix: str, look: Look, advance: Advance) -> Renderab
     with TraceSpool() as spool:
         for span in spans:
             spool.add(span)
-        (row,) = score(spool, source.registry, source.truths, source.received_ms)
+        (row,) = score(spool, source.registry, source.truths, source.received_ms, evaluators=source.evaluators)
     return _tree_of(source, spans, row, look)
 
 

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from evaluators.catalogue import EVALUATORS
+from evaluators.base import Evaluator
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
 from schemas.registry import EMPTY, Registry
@@ -64,9 +64,9 @@ def truths_of(path: Path | None) -> dict[tuple[str, str], TaskTruth]:
     return truths
 
 
-def chosen_evaluators(said: str | None) -> tuple[frozenset[str], frozenset[str]]:
+def chosen_evaluators(said: str | None, there: Iterable[Evaluator]) -> tuple[frozenset[str], frozenset[str]]:
     """All names there are, and those chosen of them: all when nothing is said. Raises UserError on a misspelt one."""
-    names = frozenset(evaluator.name for evaluator in EVALUATORS)
+    names = frozenset(evaluator.name for evaluator in there)
     if said is None:
         return names, names
     asked = [name.strip() for name in said.split(",") if name.strip()]

@@ -28,6 +28,7 @@ from streams.console.progress import Advance
 from streams.console.results import Format, ResultWriter, writer_of
 from streams.console.summary import ROWS_SHOWN, summary
 from streams.console.tally import Tally, read_gate
+from streams.custom_evaluators import all_evaluators
 from streams.offline import SkipList, result_rows, score
 from streams.spool import TraceSpool
 
@@ -60,7 +61,8 @@ def score_files(
     Results go to standard output or a file, a summary to standard error. Exit code 4 when a gate (--fail-under) is shut;
     1 when a part of the input could not be read as spans (the rest is scored).
     """
-    names, chosen = chosen_evaluators(evaluators)
+    there = all_evaluators()
+    names, chosen = chosen_evaluators(evaluators, there)
     gates = [read_gate(text, names) for text in fail_under or ()]
     if unseen := [gate.evaluator for gate in gates if gate.evaluator not in chosen]:
         raise UserError(f"--fail-under {unseen[0]}: it is not among --evaluators, so it would judge nothing")
@@ -74,7 +76,7 @@ def score_files(
         if terminal:
             advance.hide()
         advance.begin("judging spans", spool.spans)
-        rows = score(spool, registry, truths, received_ms, advance.add)
+        rows = score(spool, registry, truths, received_ms, advance.add, there)
         with _sink(out) as sink:
             _write(rows, writer_of(format_, sink, terminal=terminal), chosen, tally)
     screen.print(summary(tally, None if all_rows else ROWS_SHOWN), soft_wrap=True)

@@ -7,6 +7,7 @@ success is in the log, what was not is the sender's to repeat.
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
 
 from aiohttp import web
@@ -91,7 +92,8 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
     try:
         await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
         raise UserError(
-            f"the gateway cannot listen on {settings.gateway_host}:{settings.gateway_port} ({error.strerror}): "
+            f"the gateway cannot listen on {settings.gateway_host}:{settings.gateway_port} ({why}): "
             "stop what uses the port, or set STEPWATCH_GATEWAY_PORT"
         ) from error

@@ -93,7 +93,7 @@ async def until_ready(child: Child, ready: Callable[[], Awaitable[bool]], what: 
     deadline = time.monotonic() + timeout_s
     while not await ready():
         if not child.running:
-            words = last_words(child.log, child.log_from) or "it wrote nothing"
+            words = last_words(child.log, child.log_from).removeprefix("error: ") or "it wrote nothing"
             raise UserError(f"{what} ended while starting: {words} ({child.log})")
         if time.monotonic() > deadline:
             raise UserError(

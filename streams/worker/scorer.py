@@ -13,6 +13,8 @@ from typing import Any
 
 from faust.types import TP
 
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
 from schemas.decode import decode
 from schemas.expectation import TaskTruth
 from schemas.ledger import LedgerRow
@@ -81,8 +83,10 @@ class Scorer:
         sink: Sink,
         failpoint: Failpoint,
         prepare: Callable[[], Awaitable[tuple[int, Registry]]],
+        evaluators: tuple[Evaluator, ...] = EVALUATORS,
     ) -> None:
         """`prepare` connects what must be connected and answers the newest config: awaited before any recovery."""
+        self._evaluators = evaluators
         self._settings = settings
         self._policy = policy_of(settings)
         self._reader = reader
@@ -106,7 +110,9 @@ class Scorer:
         new = [tp for tp in tps if tp not in self._partitions]
         epoch = int(time.time() * 1000)
         for tp in new:
-            self._partitions[tp] = Partition(tp, epoch, TrajectoryEngine(tp.partition, self._policy))
+            self._partitions[tp] = Partition(
+                tp, epoch, TrajectoryEngine(tp.partition, self._policy, evaluators=self._evaluators)
+            )
         if new:
             task = asyncio.get_running_loop().create_task(or_die(self._recover([self._partitions[tp] for tp in new])))
             self._recovering.add(task)

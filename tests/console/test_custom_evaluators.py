@@ -84,6 +84,23 @@ def test_a_custom_evaluator_has_settings_as_any_other(installed):
     assert brief(judged(long, evaluators={"BriefResults": {"enabled": False}})) == []
 
 
+def test_the_commands_run_it_beside_ours(installed, run):
+    traces = PAGE.parents[1] / "infra" / "examples" / "demo-traces.jsonl"
+    without = run("score", traces).stdout.splitlines()
+    installed("our-evaluators", "our_evaluators.brief", EXAMPLE, DECLARED.splitlines()[1].replace('"', ""))
+    found = run("score", traces).stdout.splitlines()
+    own = [line for line in found if '"evaluator":"BriefResults"' in line]
+    assert own and [line for line in found if line not in own] == without
+    assert run("score", traces, "--evaluators", "BriefResults", "--fail-under", "BriefResults=1").returncode == 0
+    assert "BriefResults" in run("explain", traces, "--trace", "c5fe").stdout
+
+
+def test_a_broken_package_stops_the_command_before_anything_is_read(installed, run):
+    installed("their-package", "theirs", "import no_such_module_anywhere", "Theirs = theirs:Theirs")
+    done = run("score", "none.jsonl")
+    assert done.returncode == 1 and done.stderr.startswith("error: their-package 1.2: evaluator Theirs")
+
+
 def test_an_exception_becomes_one_error_result_and_touches_nothing_else(installed):
     calls = [tool_span(1, "look", {}, "found"), tool_span(2, "look", {"n": 2}, "found")]
     without = judged(*calls)

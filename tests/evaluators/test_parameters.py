@@ -115,3 +115,11 @@ def test_where_the_registry_is_silent_the_tools_offered_in_the_span_decide():
 def test_it_is_silent_about_steps_that_are_no_calls():
     assert judge_span(tool_span(1, "", kind="llm"), SHOP) == ()
     assert span_id(1)
+
+
+def test_arguments_logged_as_a_python_repr_are_judged_by_their_values_and_pass_with_a_word():
+    right = judged("{'id': 'aaa'}")
+    assert (right.verdict, right.score, right.reason_code) == ("pass", 1.0, "python_repr") and right.reason
+    assert judged("{'id': 'aaa', 'count': True}").reason_code == "wrong_type"
+    assert judged("{'id': '[REDACTED]'}").reason_code == "redacted"
+    assert judged("{'id': object()}").reason_code == "not_json"

@@ -31,6 +31,7 @@ def seen(*spans):
     state = Seen(Context(workflow(), None))
     for index, one in enumerate(spans):
         state.add(step(index, one))
+    state.add(step(len(spans), root_span(99)))  # the run goes on: what the last call brought is seen
     return state
 
 
@@ -218,6 +219,9 @@ def test_an_answer_of_a_person_is_words():
         ([], "not_captured"),
         ([llm_span(1, "")], "not_captured"),
         ([heard(user("hi")), llm_span(2, "")], "not_captured"),
+        ([heard(user("hi")), llm_span(2, "", status=2)], ""),
+        ([heard(user("hi")), llm_span(2, "")._replace(kind="planner")], ""),
+        ([heard(user("hi")), llm_span(2, "", model="m")._replace(kind="planner")], "not_captured"),
         ([heard(user("hi")), tool_span(2, "look", {}, None)], "not_captured"),
         ([heard(user("hi")), tool_span(2, "look", {}, None, status=2)], ""),
         ([heard(user("hi"), flags=TRUNCATED)], "truncated"),
@@ -236,6 +240,14 @@ def test_the_input_of_a_root_that_is_no_step_is_the_frame():
     agent = root_span(input_messages=text_of({"customer": "C-88123"}))
     frame = seen().frame([root, agent])
     assert frame.has("77123") and not frame.has("88123")
+
+
+def test_what_a_call_brings_is_seen_after_it_and_not_by_itself():
+    state = Seen(Context(workflow(), None))
+    state.add(step(0, tool_span(1, "find", {}, "order O-20417")))
+    assert not state.holds("O-20417")
+    state.add(step(1, tool_span(2, "find", {}, "nothing")))
+    assert state.holds("O-20417")
 
 
 def test_a_step_taken_twice_counts_once():
