@@ -76,8 +76,9 @@ def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[
         yield side_by_side.speed(speeds, answer)
     progress.advance(parts)
     if "speed" in chosen and speeds:
-        yield speed.section(speeds, root)
-        yield speed.each(data)
+        generated = speed.Generated(root)
+        yield speed.section(speeds, generated)
+        yield speed.each(data, generated)
     progress.advance(parts)
     if "curve" in chosen:
         yield from curve.sections(root, progress)

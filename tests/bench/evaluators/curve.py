@@ -16,7 +16,8 @@ from rich.progress import Progress
 from evaluators.catalogue import EVALUATORS
 from evaluators.evaluation import Evaluation
 from schemas.registry import Registry
-from streams.core.engine import EnginePolicy, TrajectoryEngine, Truths
+from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.core.judging import Truths
 from tests.bench.evaluators import long_traces
 from tests.bench.evaluators.long_traces import Arrival, Shape
 from tests.bench.evaluators.report import Figure, Section

@@ -80,7 +80,7 @@ class Recorded:
             (given / "tasks.json").write_bytes((self.folder / "tasks.json").read_bytes())
             (given / "tools.json").write_bytes((self.folder / "tools.json").read_bytes())
             (given / "trajectories.jsonl").write_text("\n".join(json.dumps(run) for _, run in self.recorded.values()))
-            command = [sys.executable, root / "tools/tau_to_otlp.py", given, "--out", made]
+            command = [sys.executable, str(root / "tools/tau_to_otlp.py"), str(given), "--out", made]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             self.registry: Registry = parse_registry((out / "workflows.yaml").read_text(), "workflows.yaml")
             truths = (parse_expectation(json.dumps(e), "expectations", 1) for e in lines(out / "expectations.jsonl"))

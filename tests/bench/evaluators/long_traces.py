@@ -107,32 +107,30 @@ def _parts(trace: tuple[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
         yield workflow, spans[at : at + PART]
 
 
-def registry(made: ModuleType, evaluators_on: bool) -> Registry:
-    """Tools, policy, budgets and entities for the generated workflows; every evaluator on, or every one off."""
+def registry(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) -> Registry:
+    """Tools, policy and budgets for the generated workflows; every evaluator on, or every one off.
+
+    The generator draws every id and every word, so a `hostile` registry, which takes the id for the customer's and wants
+    each write confirmed, makes nearly every call a fault: the dearest traces there are.
+    """
     text = {"type": "string"}
     properties = {"id": text, "amount": {"type": "number"}, "active": {"type": "boolean"}, "note": text}
     schema = {"type": "object", "properties": properties, "required": ["id", "amount"]}
+    entity = {"entity": {"customer": "$.id"}} if hostile else {}
+    settings = {} if evaluators_on else {evaluator: {"enabled": False} for evaluator in EVERY}
     workflows = []
     for name, (_, tools) in made.WORKFLOWS.items():
         declared = [
-            {
-                "name": tool,
-                "writes": at >= 3,
-                "parameters": schema,
-                "entity": {"customer": "$.id"},
-                "latency_budget_ms": 700,
-            }
+            {"name": tool, "writes": at >= 3, "parameters": schema, "latency_budget_ms": 700, **entity}
             for at, tool in enumerate(tools)
         ]
         policy = {
             "max_steps": 1_000_000,
             "order": [{"before": tools[0], "tool": tools[3]}],
-            "forbidden": [{"after": tools[-1], "tool": tools[0]}],
-            "confirm_before_write": True,
+            "confirm_before_write": hostile,
             "latency_budget_ms": 60_000,
             "cost_budget_usd": 5.0,
         }
-        settings = {} if evaluators_on else {evaluator: {"enabled": False} for evaluator in EVERY}
         workflows.append({"name": name, "tools": declared, "policy": policy, "evaluators": settings})
     return parse_registry(json.dumps({"workflows": workflows}), "workflows.yaml")
 

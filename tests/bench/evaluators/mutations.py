@@ -44,7 +44,7 @@ def as_schema(value: Any) -> Any:
     """Words for types that are not JSON Schema's, made so; `any` is no constraint."""
     if not isinstance(value, dict):
         return value
-    out = {}
+    out: dict[str, Any] = {}
     for key, item in value.items():
         if key == "type" and isinstance(item, str):
             if item != "any":

@@ -172,8 +172,8 @@ def controls(data: Recorded, scores: Scores) -> list[Figure]:
             Figure(f"{name} of exactly the expected calls", (f"1 in {right} of {len(gold)} tasks",), "1", met)
         )
     for name in (*names, "GoalProgress"):
-        values, labels, _ = ranked(scores.get(name, [None] * len(data.runs)), data.runs)
-        found = shuffled_auc(values, labels, SEED) if values else float("nan")
+        ranks, labels, _ = ranked(scores.get(name, [None] * len(data.runs)), data.runs)
+        found = shuffled_auc(ranks, labels, SEED) if ranks else float("nan")
         met = bool(np.isfinite(found)) and abs(found - 0.5) <= SHUFFLED_WITHIN
         figures.append(Figure(f"AUC of {name} against shuffled labels", (f"{found:.3f}",), "0.5 +- 0.1", met))
     return figures

@@ -13,7 +13,7 @@ from tests.bench.evaluators.planted import PLANTS, pairs
 from tests.bench.evaluators.quality import SEED, Scores, ranked, scores_of, while_open_scores
 from tests.bench.evaluators.report import Figure, Section
 from tests.bench.evaluators.speed import AHEAD_EVERY, AHEAD_ONCE, Speeds
-from tests.bench.evaluators.statistics import Interval, clustered_auc, concordance, spearman
+from tests.bench.evaluators.statistics import Interval, clustered_auc, spearman
 
 REPEATS = 5
 # Metrics whose score should follow success, where the truth of the task is given. The others are shown, not compared.
@@ -70,15 +70,22 @@ def planted(root: Path, data: Recorded, python: Path) -> Section:
         figures,
         "Truth by construction where the recorded runs have none: each pair of runs differs in one planted thing, a fault "
         "or what looks like it and is right (tests/bench/evaluators/planted.py). "
-        "Share of pairs in which the sound one scores higher, ties half.",
+        "Share of pairs in which the sound one scores higher; ties and pairs not answered count half.",
     )
 
 
 def _told_apart(data: Recorded, row: Sequence[float | None]) -> float:
-    answered = [(score, run) for score, run in zip(row, data.runs, strict=True) if score is not None]
-    numbers = {run.id.rpartition("/")[0]: at for at, run in enumerate(data.runs)}
-    pair = [numbers[run.id.rpartition("/")[0]] for _, run in answered]
-    return concordance([score for score, _ in answered], [run.success for _, run in answered], pair)[0]
+    """Share of pairs ordered rightly; a pair that is not answered whole counts half, like a tie."""
+    by_pair: dict[str, dict[bool, float | None]] = {}
+    for score, run in zip(row, data.runs, strict=True):
+        by_pair.setdefault(run.id.rpartition("/")[0], {})[run.success] = score
+    return sum(_rightly(scores[True], scores[False]) for scores in by_pair.values()) / len(by_pair)
+
+
+def _rightly(sound: float | None, faulty: float | None) -> float:
+    if sound is None or faulty is None or sound == faulty:
+        return 0.5
+    return float(sound > faulty)
 
 
 def _auc(data: Recorded, row: Sequence[float | None]) -> Interval:
