@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
+from evaluators.base import COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.comparison import (
     EVIDENCE_MAX,
     MAYBE_CALLS,
@@ -184,8 +184,6 @@ class FunctionCallAccuracyByRegistry:
 
     def update(self, state: dict[bytes, bool], step: Step, said: Sequence[Result]) -> None:
         """Keep whether a call that both can judge was good."""
-        if step.span.kind not in CALL_KINDS:
-            return
         verdicts = {(r.evaluator, r.basis): r.verdict for r in said}
         fits = verdicts.get(("ParameterValidation", "registry"))
         if fits in ("pass", "fail"):

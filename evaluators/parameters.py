@@ -3,7 +3,8 @@
 from itertools import islice
 from typing import Any
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+from evaluators.base import COMMON_CODES, scored, unscored
+from evaluators.comparison import MAYBE_CALLS
 from schemas.config import spell_path
 from schemas.payload import is_placeholder, placeholder_paths
 from schemas.registry import Tool, Workflow
@@ -38,9 +39,9 @@ _NOT_AN_OBJECT = "arguments must be a JSON object, not {}"
 class ParameterValidation:
     """Whether the arguments of a call fit its tool's JSON Schema (draft 2020-12): 1 or 0.
 
-    Counts: every tool call, and retrievals whose tool is declared. All of the schema is checked: nested objects, array
-    items, enums, formats, missing and undeclared arguments, null; `integer` refuses 2.5 and `true`. The schema is the
-    registry's; where the registry is silent, the one offered in the span itself (basis `trace`).
+    Counts: every tool call; retrievals, handoffs and questions to people whose tool is declared. All of the schema is
+    checked: nested objects, array items, enums, formats, missing and undeclared arguments, null; `integer` refuses 2.5 and
+    `true`. The schema is the registry's; where the registry is silent, the one offered in the span itself (basis `trace`).
     Does not count: whether the values are right (FunctionCallAccuracy), whether the call worked (ToolCallSuccess), and
     the form of the log: arguments logged as Python's repr are judged by their values, and pass with a word.
 
@@ -52,7 +53,7 @@ class ParameterValidation:
 
     name = "ParameterValidation"
     version = "1"
-    kinds = CALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         *_GRAVITY,
         "not_json",
@@ -64,7 +65,7 @@ class ParameterValidation:
     }
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
-        """The judgement of one call; None for a retrieval that no registry declares as a tool."""
+        """The judgement of one call; None for what is no tool call, where no registry declares its tool."""
         span = step.span
         tool = workflow.tools.get(span.tool)
         if tool is not None and tool.validator is not None:
