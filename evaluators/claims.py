@@ -9,6 +9,7 @@ is none; and a text that owns up to a failure anywhere claims nothing.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 # A text with one of these owns up to a failure.
 _OWNS_UP = re.compile(
@@ -50,6 +51,8 @@ _PAST = re.compile(
 )
 _GENERAL = frozenset({"processed", "completed", "complete", "done", "issued", "confirmed", "finalized", "finalised"})
 _SUCCESS = frozenset({"successful", "successfully", "success", "succeeded"})
+_IT = frozenset({"it", "that", "this", "everything", "all"})
+_SUCCESS_HINTS = ("succe", "worked", "process", "complete", "done", "issued", "confirm", "finali")
 _IRREGULAR = {"send": "sent", "pay": "paid", "make": "made", "build": "built", "buy": "bought", "sell": "sold"}
 # Parts of names that name no act and no object of their own.
 _EMPTY_PARTS = frozenset(
@@ -83,8 +86,18 @@ def owns_up(text: str) -> bool:
 
 
 def claims_success(text: str) -> bool:
-    """Whether a text says outright that something succeeded."""
-    return "succe" in text.lower() and not owns_up(text) and any(_SUCCESS & set(words) for words in _facts(text))
+    """Whether a text says outright that something succeeded, worked, or has been done, whatever it was."""
+    low = text.lower()
+    if not any(map(low.__contains__, _SUCCESS_HINTS)) or owns_up(text):
+        return False
+    return any(map(_is_success, _facts(text)))
+
+
+def _is_success(words: list[str]) -> bool:
+    """`It was a success`, `that worked`, `has been completed`: a state alone ("is confirmed") may be what was read."""
+    known = set(words)
+    worked = any(second == "worked" and first in _IT for first, second in pairwise(words))
+    return worked or not known.isdisjoint(_SUCCESS) or ("been" in known and not known.isdisjoint(_GENERAL))
 
 
 def claims_work_of(text: str, tool: str, worked: Iterable[str]) -> bool:
