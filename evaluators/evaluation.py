@@ -39,6 +39,12 @@ def _initial(evaluator: Contextual | Combining, context: Context) -> Any:
         raise _Broken(evaluator, error) from error
 
 
+def _is_same(one: Step, other: Step) -> bool:
+    return (
+        one.span is other.span and one.label == other.label and one.agent == other.agent and one.parent == other.parent
+    )
+
+
 class Evaluation:
     """The fold of all evaluators over the steps of one trajectory."""
 
@@ -78,6 +84,13 @@ class Evaluation:
     def __len__(self) -> int:
         """How many steps were folded."""
         return len(self._steps)
+
+    def continues(self, trajectory: Trajectory) -> bool:
+        """Whether the steps of this trajectory go on where the fold ended: it begins with just those that were folded."""
+        steps = trajectory.steps
+        if trajectory.workflow is not self._workflow or trajectory.truth is not self._truth or len(steps) < len(self):
+            return False
+        return all(_is_same(one, other) for one, other in zip(self._steps, steps, strict=False))
 
     def extend(self, steps: Iterable[Step]) -> None:
         """Fold the steps that follow those already folded, in their order."""

@@ -12,7 +12,9 @@ from functools import cached_property
 from xxhash import xxh3_64_intdigest
 
 from evaluators.base import Evaluator, SpanLocal
+from evaluators.evaluation import Evaluation
 from evaluators.judge import judge, judge_span
+from evaluators.local import Known
 from schemas.expectation import TaskTruth
 from schemas.outcome import TraceOutcomes, summarise
 from schemas.registry import Registry
@@ -24,6 +26,9 @@ from streams.core.assemble import assemble
 from streams.core.flush import DecidedTrace, Flush
 from streams.core.trace import Trace, Verdicts
 
+# Steps from which on a fold is kept for the next time. It holds every call's arguments and results as parsed values, and a
+# short trace is folded again for less than that is worth.
+FOLD_KEPT_FROM = 20
 MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
 Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
@@ -75,13 +80,25 @@ class Judging:
             return tuple(result._replace(event_ns=trace.end_ns) for result in whole)
         local = self._local(trace, trajectory)
         if trace.state == "decided":
-            return judge(trajectory, local, self.evaluators)
+            results = self._folded_on(trace, trajectory, local)
+            trace.evaluation = None  # what comes late is judged from the beginning
+            return results
         if not self._contextual_due(trace, clock_ms):
             return (*judge(trajectory, local, self.span_local), *trace.contextual)
-        results = judge(trajectory, local, self.evaluators)
+        results = self._folded_on(trace, trajectory, local)
         by_span = {(r.span_id, r.evaluator) for told in local.values() for r in told}
         trace.contextual = tuple(r for r in results if (r.span_id, r.evaluator) not in by_span)
         return results
+
+    def _folded_on(self, trace: Trace, trajectory: Trajectory, local: Known) -> tuple[Result, ...]:
+        """All results, from the fold of the last time where the new steps sort after its steps, else from a new one."""
+        kept = trace.evaluation
+        if kept is None or not kept.continues(trajectory):
+            kept = trace.evaluation = Evaluation(trajectory.workflow, trajectory.truth, self.evaluators, local)
+        kept.extend(trajectory.steps[len(kept) :])
+        if len(kept) < FOLD_KEPT_FROM:
+            trace.evaluation = None
+        return kept.results(trajectory)
 
     def _contextual_due(self, trace: Trace, clock_ms: int) -> bool:
         if trace.contextual_ms < 0:
@@ -94,7 +111,7 @@ class Judging:
     def _local(self, trace: Trace, trajectory: Trajectory) -> dict[bytes, tuple[Result, ...]]:
         """Span-local results, each judged once per span and registry entry."""
         if trace.local_for is not trajectory.workflow or trace.extras:
-            trace.local, trace.local_for = {}, trajectory.workflow
+            trace.local, trace.local_for, trace.evaluation = {}, trajectory.workflow, None
         for step in trajectory.steps:
             if step.span.span_id not in trace.local:
                 trace.local[step.span.span_id] = judge_span(step.span, trajectory.workflow, self.evaluators)

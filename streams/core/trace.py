@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from evaluators.evaluation import Evaluation
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
 from schemas.result import Result
@@ -44,6 +45,7 @@ class Trace:
     tasks: frozenset[str] = frozenset()  # task ids that its spans name
     local: dict[bytes, tuple[Result, ...]] = field(default_factory=dict)
     local_for: Workflow | None = None  # the registry entry that `local` was judged under
+    evaluation: Evaluation | None = None  # the fold of its steps so far, while it is open
     contextual: tuple[Result, ...] = ()
     contextual_ms: int = -1
     verdicts: Verdicts | None = None  # of the last final row

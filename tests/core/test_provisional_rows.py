@@ -2,11 +2,13 @@
 
 import pytest
 
+from evaluators.base import ALL_KINDS
 from schemas.rows import TrajectoryRow
 from schemas.span import RawSpan, Span
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush, StoredHead
+from streams.core.judging import FOLD_KEPT_FROM
 from streams.core.window import WindowPolicy
 from tests.builders import EPOCH_MS, TENANT, root_span, tool_span, trace_id
 
@@ -99,3 +101,34 @@ def test_a_trace_read_back_has_its_row_written_where_the_stored_one_is_not_good_
     assert [row.n_items for row in flushed(engine)] == ([100] if written else [])
     engine.tick(last_ms + 60_000)
     assert [(row.state, row.n_items) for row in flushed(engine)] == [("decided", 100)]
+
+
+class Counting:
+    """An evaluator that counts the steps it is shown."""
+
+    name, version, reason_codes, kinds = "Counting", "1", frozenset[str](), ALL_KINDS
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def applies(self, workflow: object) -> bool:
+        return True
+
+    def initial(self, context: object) -> None:
+        return None
+
+    def update(self, state: None, step: object) -> None:
+        self.count += 1
+
+    def finish(self, state: None, trajectory: object) -> tuple[()]:
+        return ()
+
+
+def test_a_long_trace_goes_on_from_its_last_fold_and_one_that_is_reordered_starts_again():
+    counting = Counting()
+    engine = TrajectoryEngine(0, EVERY_FLUSH, evaluators=(counting,))
+    one_at_a_time(engine, 400)
+    assert counting.count < 400 + 2 * FOLD_KEPT_FROM**2  # the first few are folded again and again, the rest once
+    before = counting.count
+    rows = flushed(engine, root_span(took_ms=10_000))  # sorts before all of them
+    assert rows and counting.count == before + 401
