@@ -29,6 +29,7 @@ COMMON_CODES = frozenset(
     }
 )
 CALL_KINDS: frozenset[StepKind] = frozenset({"tool_call", "retrieval"})
+MAYBE_CALLS: frozenset[StepKind] = CALL_KINDS | {"handoff", "human"}  # kinds of step that may be a call of a tool
 ALL_KINDS: frozenset[StepKind] = frozenset(STEP_KINDS)  # type: ignore[arg-type]
 NO_KINDS: frozenset[StepKind] = frozenset()
 SCORE_TOLERANCE = 1e-9  # a mean of thirds must still pass at 1
@@ -39,23 +40,25 @@ T = TypeVar("T")
 class Context:
     """What holds through one fold: the workflow's entry, the task truth, and what several evaluators keep together.
 
-    `steps` are the steps so far, the one that is shown right now included. `shared(Seen)` is one `Seen(context)` a fold,
-    made at the first asking: evaluators that need the same view of the steps read the same one.
+    `steps` are the steps so far, the one that is shown right now included; `calls` are those of them that may be calls
+    (of the kinds MAYBE_CALLS): most views need no others. `shared(Seen)` is one `Seen(context)` a fold, made at the
+    first asking: evaluators that need the same view of the steps read the same one.
     """
 
-    __slots__ = ("_shared", "steps", "truth", "workflow")
+    __slots__ = ("_shared", "calls", "steps", "truth", "workflow")
 
     def __init__(self, workflow: Workflow, truth: TaskTruth | None) -> None:
         self.workflow = workflow
         self.truth = truth
         self.steps: list[Step] = []
+        self.calls: list[Step] = []
         self._shared: dict[Any, Any] = {}
 
     def shared(self, make: Callable[["Context"], T]) -> T:
         """The one value of this kind in this fold."""
-        if make not in self._shared:
-            self._shared[make] = make(self)
-        found: T = self._shared[make]
+        found: T | None = self._shared.get(make)
+        if found is None:
+            found = self._shared[make] = make(self)
         return found
 
 
@@ -64,8 +67,9 @@ class Follower:
 
     __slots__ = ("_steps", "_taken")
 
-    def __init__(self, context: Context) -> None:
-        self._steps = context.steps
+    def __init__(self, context: Context, steps: list[Step] | None = None) -> None:
+        """`steps`: `context.calls`, where no others matter."""
+        self._steps = context.steps if steps is None else steps
         self._taken = 0
 
     def take(self, step: Step) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import MAYBE_CALLS
+from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evaluators.base import COMMON_CODES, NO_KINDS, Context, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, NO_KINDS, Context, scored, unscored
 from evaluators.comparison import (
     EVIDENCE_MAX,
-    MAYBE_CALLS,
     Comparison,
     ExecutedCalls,
     evidence_of,

@@ -14,10 +14,11 @@ _PASS = Judgement("pass", 1.0, "registry")
 class Counts(Follower):
     """How often each call succeeded, and which step was the first to cross each cap. Shared in a fold."""
 
-    __slots__ = ("max_repeats", "max_steps", "most", "over_repeats", "times")
+    __slots__ = ("_all", "max_repeats", "max_steps", "most", "over_repeats", "times")
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        super().__init__(context, context.calls)
+        self._all = context.steps
         policy = context.workflow.policy
         self.max_steps, self.max_repeats = policy.max_steps, policy.max_repeats
         self.times: Counter[bytes] = Counter()
@@ -27,13 +28,13 @@ class Counts(Follower):
     @property
     def steps(self) -> int:
         """How many steps there were."""
-        return len(self._steps)
+        return len(self._all)
 
     @property
     def over_steps(self) -> Step | None:
         """The step that crossed the cap of steps."""
         cap = self.max_steps
-        return self._steps[cap] if cap is not None and len(self._steps) > cap else None
+        return self._all[cap] if cap is not None and len(self._all) > cap else None
 
     def take(self, step: Step) -> None:
         """Count a successful call."""

@@ -11,7 +11,6 @@ from schemas.trajectory import Step
 
 EVIDENCE_MAX = 20  # calls of one sort that evidence names
 _MAYBE_CALL_KINDS: frozenset[StepKind] = frozenset({"handoff", "human"})
-MAYBE_CALLS = CALL_KINDS | _MAYBE_CALL_KINDS  # kinds of step that may be a call
 
 
 def is_call(step: Step, workflow: Workflow) -> bool:
@@ -39,7 +38,7 @@ class ExecutedCalls(Follower):
     """
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        super().__init__(context, context.calls)
         self._workflow, self._truth = context.workflow, context.truth
         self._compared: Comparison | None = None
         self._by_index: dict[int, Step] = {}  # calls, whether they did their work or not
@@ -50,7 +49,7 @@ class ExecutedCalls(Follower):
 
     def take(self, step: Step) -> None:
         """Take a step in, if it is a call that did its work."""
-        if step.span.kind not in MAYBE_CALLS or not is_call(step, self._workflow):
+        if not is_call(step, self._workflow):
             return
         again = self._is_recorded(step)
         self._by_index[step.index] = step

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from evaluators.base import COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import MAYBE_CALLS, is_call
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
+from evaluators.comparison import is_call
 from evaluators.literals import forms_of, shape_of
 from evaluators.seen import Seen
 from schemas.payload import is_placeholder

@@ -71,7 +71,7 @@ class Evaluation:
             raise _Broken(evaluator, error)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
-        self._shown = context.steps
+        self._context = context
         self._states = [_initial(evaluator, context) for evaluator, _ in chosen.contextual]
         self._combined = [(evaluator, _initial(evaluator, context), pass_at) for evaluator, pass_at in chosen.combining]
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
@@ -126,15 +126,18 @@ class Evaluation:
 
     def _fold(self, steps: Iterable[Step]) -> None:
         chosen, states, workflow, known = self._plan, self._states, self._workflow, self._known
-        shown, combined = self._shown, self._combined
+        shown, calls, settled = self._context.steps, self._context.calls, self._settled
+        of_kind, combined = chosen.of_kind, self._combined
         evaluator: Evaluator | None = None
         for step in steps:
             span = step.span
-            kind = span.kind
-            said = local_results(step, chosen, workflow, known)
+            local, folding, touching, is_call = of_kind[span.kind]
+            said = local_results(step, chosen, workflow, known) if local else []
             shown.append(step)
+            if is_call:
+                calls.append(step)
             try:
-                for place, update, evaluator, pass_at in chosen.folding[kind]:
+                for place, update, evaluator, pass_at in folding:
                     judgement = update(states[place], step)
                     if judgement is not None:
                         said.append(about_step(step, evaluator, judgement, pass_at))
@@ -145,8 +148,8 @@ class Evaluation:
             except Exception as error:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error
-            self._settled.append(said)
-            self._touched |= chosen.touching[kind]
+            settled.append(said)
+            self._touched |= touching
             if span.end_ns > self._steps_end_ns:
                 self._steps_end_ns = span.end_ns
 

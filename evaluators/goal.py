@@ -1,7 +1,9 @@
 """GoalProgress: how far a run has come towards what its task expects."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
@@ -22,6 +24,28 @@ _NO_TRUTH = unscored("trace", "no_truth", "no task truth says what the goal is")
 _NO_MILESTONES = unscored(_TRUTH, "no_milestones", "the task expects no call and no output: there is nothing to reach")
 
 
+class _Milestones(NamedTuple):
+    """The required calls of a task, sorted for being reached; what they weigh together."""
+
+    plain: Mapping[tuple[str, bytes], int]  # by tool and key: of tools whose milestones all are plain
+    others: Mapping[str, tuple[Expected, ...]]  # by tool: not all of its milestones are plain
+    by_tool: Mapping[str, int]
+    weigh: float
+
+
+@lru_cache(maxsize=512)
+def _milestones(truth: TaskTruth, workflow: Workflow) -> _Milestones:
+    expected = expectations(truth, workflow)
+    wanted = [e for e in (*expected.deciding, *expected.reads) if not e.call.optional]
+    flexible = {e.call.name for e in wanted if not e.plain}
+    return _Milestones(
+        Counter((e.call.name, e.key) for e in wanted if e.call.name not in flexible),
+        {name: tuple(e for e in wanted if e.call.name == name) for name in flexible},
+        Counter(e.call.name for e in wanted),
+        sum(_weight(e.call.name, workflow) for e in wanted),
+    )
+
+
 class Reached:
     """The expected calls that the executed ones have reached so far: a matching that only grows.
 
@@ -29,29 +53,21 @@ class Reached:
     new call looks for an augmenting path: it reaches one more milestone, or none, and takes none back.
     """
 
-    def __init__(self, expected: Iterable[Expected], workflow: Workflow) -> None:
+    def __init__(self, milestones: _Milestones, workflow: Workflow) -> None:
         self._workflow = workflow
-        self._plain: Counter[tuple[str, bytes]] = Counter()
-        self._others: dict[str, list[Expected]] = defaultdict(list)  # by tool: not all of its milestones are plain
-        wanted = [e for e in expected if not e.call.optional]
-        flexible = {e.call.name for e in wanted if not e.plain}
-        for e in wanted:
-            if e.call.name in flexible:
-                self._others[e.call.name].append(e)
-            else:
-                self._plain[e.call.name, e.key] += 1
-        self._names = {e.call.name for e in wanted}
-        self._left = Counter(e.call.name for e in wanted)
+        self._plain = dict(milestones.plain)  # what is left of them
+        self._others = milestones.others
+        self._left = dict(milestones.by_tool)
         self._fits: dict[int, list[Expected]] = {}  # by step: the milestones that it could be
         self._owner: dict[int, int] = {}  # by index of the milestone: the step that reached it
-        self._tried: Counter[str] = Counter()
+        self._tried: dict[str, int] = {}  # by tool, of those with alternatives: the calls that were tried
         self._unknown: dict[str, str] = {}  # by tool: why a call that may have reached a milestone cannot be compared
 
     def add(self, step: Step) -> bool:
         """Whether this executed call reaches a milestone."""
         call = step.call
         name = call.name
-        if name not in self._names or not self._left[name]:
+        if not self._left.get(name):
             return False
         if call.redacted or (call.arguments is None and call.arguments_error is None):
             self._unknown[name] = "redacted" if call.redacted else "not_captured"
@@ -76,8 +92,8 @@ class Reached:
 
     def _augment(self, step: Step) -> bool:
         name = step.call.name
-        self._tried[name] += 1
-        if self._tried[name] > TRIED_MAX:
+        self._tried[name] = tried = self._tried.get(name, 0) + 1
+        if tried > TRIED_MAX:
             return False
         self._fits[step.index] = [e for e in self._others[name] if agrees(step, e)]
         return self._serve(step.index, set())
@@ -99,14 +115,13 @@ class Progress:
 
     def __init__(self, context: Context, truth: TaskTruth) -> None:
         workflow = context.workflow
-        expected = expectations(truth, workflow)
+        milestones = _milestones(truth, workflow)
         self.calls = context.shared(ExecutedCalls)
         self.outputs = context.shared(RequiredOutputs)
         self.counts = context.shared(Counts)
         self._workflow = workflow
-        self.reached = Reached((*expected.deciding, *expected.reads), workflow)
-        wanted = [e.call.name for e in (*expected.deciding, *expected.reads) if not e.call.optional]
-        self.calls_weigh = sum(_weight(name, workflow) for name in wanted)
+        self.reached = Reached(milestones, workflow)
+        self.calls_weigh = milestones.weigh
         self.outputs_weigh = OUTPUT * len(truth.required_outputs)
         self.calls_reached = 0.0
         self._taken = 0  # executed calls that were tried

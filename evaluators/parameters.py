@@ -3,8 +3,7 @@
 from itertools import islice
 from typing import Any
 
-from evaluators.base import COMMON_CODES, scored, unscored
-from evaluators.comparison import MAYBE_CALLS
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from schemas.config import spell_path
 from schemas.payload import is_placeholder, placeholder_paths
 from schemas.registry import Tool, Workflow

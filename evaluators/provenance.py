@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from evaluators.base import COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import MAYBE_CALLS, is_call
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
+from evaluators.comparison import is_call
 from evaluators.derived import NUMBERS_MAX, is_derived
 from evaluators.literals import amount_of, amounts_in, forms_of, ids_in, leaves
 from evaluators.seen import Seen

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
@@ -210,7 +211,12 @@ def _is_familiar(state: Mind, value: str) -> bool:
 
 
 def _stands(tool: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(tool)}(?![\w-])", text) is not None
+    return _standing(tool).search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _standing(tool: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.-]){re.escape(tool)}(?![\w-])")
 
 
 def _fail(fault: Fault) -> Judgement:

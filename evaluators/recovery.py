@@ -5,6 +5,7 @@ changes its arguments (repair). Where the tool is a write whose entity the regis
 does: of a series of writes, one that failed stays failed.
 """
 
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -23,20 +24,18 @@ class Failures(Follower):
     """The failed calls so far that no success has recovered. Shared in a fold."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        super().__init__(context, context.calls)
+        self._all = context.steps
         self._tools = context.workflow.tools
         self._open: dict[_Key, Step] = {}  # the earliest failure of each
         self._first: Step | None = None
         self._fresh = True  # whether `_first` holds
-        self._said: list[Step] = []  # what was said while a failure was open
-        self._read = 0  # of them, read already
+        self._read = 0  # steps that were looked through for words that own up to a failure
         self._owned_up = -1  # the last step of them that owns up to a failure
 
     def take(self, step: Step) -> None:
-        """Take a step in: a call, or what was said after one that failed."""
+        """Take a call in."""
         if step.span.kind not in CALL_KINDS:
-            if self._open and step.span.output_messages is not None:
-                self._said.append(step)
             return
         call = step.call
         if call.executed:
@@ -63,12 +62,12 @@ class Failures(Follower):
         return min(writes, key=lambda step: step.index, default=None)
 
     def owned_up(self, write: Step, roots: tuple[Span, ...]) -> bool:
-        """Whether anything that was said after this failure owns up to one."""
-        while self._read < len(self._said):
-            said = self._said[self._read]
-            self._read += 1
-            if owns_up(said.span):
-                self._owned_up = said.index
+        """Whether anything that was said after this failure, which `write` told, owns up to one."""
+        at, self._read = self._read, len(self._all)
+        for step in islice(self._all, at, None):
+            span = step.span
+            if step.index > write.index and span.kind not in CALL_KINDS and span.output_messages and owns_up(span):
+                self._owned_up = step.index
         return self._owned_up > write.index or any(owns_up(root) for root in roots if not is_step(root.kind))
 
     def _recover(self, call: ToolCall) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import EVIDENCE_MAX, MAYBE_CALLS, is_call
+from evaluators.base import CALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
+from evaluators.comparison import EVIDENCE_MAX, is_call
 from evaluators.matching import decides, forbidden
 from evaluators.offered import Offers, is_offered
 from evaluators.precedence import Precedence, has_rules

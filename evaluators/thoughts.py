@@ -12,10 +12,11 @@ import orjson
 from schemas.payload import json_or_text, read_arguments
 
 PLAN_STEPS_MAX = 100
-# Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it. An
-# expression that begins with one fixed character is as fast as a search for one word.
+# Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it; of
+# either. An expression that begins with one fixed character is as fast as two searches for a word.
 _REASONING = re.compile(r'"(?:reasoning|thinking|thought")')
 _REQUEST = re.compile(r'"(?:arg(?:s|uments)"|tool_use")')
+_EITHER = re.compile(r'"(?:arg(?:s|uments)"|tool_use"|reasoning"|thinking"|thought")')
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
 _REASONS = frozenset({"reasoning", "thinking"})
 _OTHERS = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
@@ -66,6 +67,8 @@ class Said(NamedTuple):
 
 def may_hold_thought(raw: str) -> bool:
     """Whether output messages may hold a thought; False is sure."""
+    if _EITHER.search(raw) is None:
+        return "Thought:" in raw
     if _REQUEST.search(raw) is not None and ('"text"' in raw or '"content"' in raw):
         return True
     return _REASONING.search(raw) is not None or "Thought:" in raw

@@ -25,7 +25,7 @@ class Unrecovered(Follower):
     """The failed writes that no later success has made good, by tool."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        super().__init__(context, context.calls)
         self.workflow = context.workflow
         self.verdicts = context.shared(Verdicts)
         self.failed: dict[str, dict[bytes, Step]] = {}  # by tool, then by what they write to: the last failure

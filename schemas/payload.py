@@ -46,7 +46,15 @@ def has_placeholder(value: Any, depth: int = 0) -> bool:
         value = value.values()
     elif not isinstance(value, list):
         return False
-    return depth < 20 and any(has_placeholder(item, depth + 1) for item in value)
+    if depth >= 20:
+        return False
+    for item in value:  # texts are looked at here: most values are texts, and a call costs more than the look
+        if type(item) is str:
+            if item[:1] in _FIRST and is_placeholder(item):
+                return True
+        elif isinstance(item, dict | list) and has_placeholder(item, depth + 1):
+            return True
+    return False
 
 
 def placeholder_paths(value: Any, path: str = "", depth: int = 0) -> list[str]:
@@ -82,7 +90,7 @@ _LEVELS = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
 
 def _too_deep(text: str) -> bool:
     """Whether it nests deeper than DEPTH_MAX. Brackets inside strings count: such a text is read as text, no more."""
-    if text.count("{") + text.count("[") <= DEPTH_MAX:
+    if len(text) <= DEPTH_MAX or text.count("{") + text.count("[") <= DEPTH_MAX:
         return False
     brackets = text.encode("utf-8", "replace").translate(None, _BRACKETS)
     return max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > DEPTH_MAX

@@ -27,12 +27,12 @@ class ToolCall:
     failure: Failure | None
     is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
 
-    @property
+    @lazy  # asked by nearly every evaluator
     def failed(self) -> bool:
         """Whether it did not do its work. A suspect call counts as one that did."""
         return self.failure is not None and self.failure.severity == "failed"
 
-    @property
+    @lazy
     def executed(self) -> bool:
         """Whether it did its work: neither failed nor interrupted by control flow."""
         return self.failure is None or self.failure.severity == "suspect"
