@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
-from evaluators.comparison import Comparison, ExecutedCalls, evidence_of, explain, unknown_code
+from evaluators.comparison import Comparison, ExecutedCalls, unknown_code
 from evaluators.matching import Matched
 from evaluators.outputs import RequiredOutputs
 from evaluators.recovery import Failures
@@ -128,25 +128,26 @@ def _with_truth(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judg
 
 def _compared(compared: Comparison, state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
     """The judgement from a comparison; while the run is open it rests on nothing else."""
+    if not trajectory.workflow.declares_writes and compared.matched.extra:
+        compared = replace(compared, matched=replace(compared.matched, extra=[]))  # an extra write, or just a read
     matched = compared.matched
-    if not trajectory.workflow.declares_writes:
-        matched = replace(matched, extra=[])  # nobody can tell an extra write from a read
-    evidence = evidence_of(matched, truth)
     code = "forbidden_call" if compared.banned else _write_fault(matched)
     if code and code != "missing_write":
-        return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
+        return scored(0.0, _TRUTH, code, f"writes are not as expected: {compared.explained}", compared.evidence)
     if matched.unknown:
         reason = "the arguments of expected writes are not known"
-        return unscored(_TRUTH, unknown_code(matched), reason, evidence)
+        return unscored(_TRUTH, unknown_code(matched), reason, compared.evidence)
     if not trajectory.closed:
-        return unscored(_TRUTH, "still_open", f"the run goes on; so far {explain(matched, truth)}")
+        return unscored(_TRUTH, "still_open", f"the run goes on; so far {compared.explained}")
     if code:
-        return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
+        return scored(0.0, _TRUTH, code, f"writes are not as expected: {compared.explained}", compared.evidence)
     cut, root_failed = _broke_off(state), _root_failed(trajectory.root)
     if not cut and root_failed and not _closing_words(state, trajectory):
         cut = root_failed
     if cut:
-        return scored(0.0, _TRUTH, "cut_off", f"the writes are right, but the run did not finish: {cut}", evidence)
+        return scored(
+            0.0, _TRUTH, "cut_off", f"the writes are right, but the run did not finish: {cut}", compared.evidence
+        )
     outputs = _outputs(state, trajectory, truth)
     if root_failed and outputs is _DONE:
         reason = f"{root_failed}, after the writes were done and the last words were said"

@@ -15,9 +15,9 @@ class RequiredOutputs(Follower):
     """The required outputs that are unsaid. Shared in a fold."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
         truth = context.truth
         self.required: tuple[str, ...] = truth.required_outputs if truth is not None else ()
+        super().__init__(context, None if self.required else [])  # where nothing is required nothing need be looked at
         self.captured = False  # whether anything that was said was captured
         self._unsaid = list(self.required)
         self._texts = 0
@@ -26,7 +26,7 @@ class RequiredOutputs(Follower):
 
     def take(self, step: Step) -> None:
         """Take in what a step said."""
-        if step.span.output_messages is None or not self.required:
+        if step.span.output_messages is None:
             return
         self.captured = True
         if self._unsaid and self._texts < TEXTS_MAX and may_say(step.span.output_messages, map(wanted, self._unsaid)):

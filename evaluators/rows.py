@@ -33,6 +33,11 @@ def about_whole(
     return _row(b"", TRAJECTORY_STEP, agent, end_ns, evaluator, judgement, pass_at)
 
 
+def until(row: Result, end_ns: int) -> Result:
+    """The same row of a trajectory that has gone on to `end_ns`."""
+    return row if row[-1] == end_ns else _new(Result, (*row[:-1], end_ns))
+
+
 def _row(
     span_id: bytes, label: str, agent: str, event_ns: int, evaluator: Evaluator, judgement: Judgement, pass_at: PassAt
 ) -> Result:

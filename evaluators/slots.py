@@ -32,7 +32,7 @@ class _All(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _all(truth: TaskTruth, workflow: Workflow) -> _All:
-    deciding = {e.index for e in expectations(truth, workflow).deciding}
+    deciding = {e.index for e in expectations(truth, workflow).deciding.calls}
     calls = enumerate(truth.expected_calls)
     slots = sorted((Slot(i, c.name, c.after, c.optional, i in deciding) for i, c in calls), key=lambda s: s.optional)
     by_tool: dict[str, tuple[Slot, ...]] = {}

@@ -26,6 +26,7 @@ class ToolCall:
     result: Any  # parsed or text; None: not captured
     failure: Failure | None
     is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
+    same: tuple[frozenset[str], bytes] | None = None  # kept by who compares arguments by value: see evaluators.matching
 
     @lazy  # asked by nearly every evaluator
     def failed(self) -> bool:
