@@ -9,9 +9,8 @@ was closed without a root is `unscored/no_root` as a whole.
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
-from evaluators.base import Combining, Context, Contextual, Evaluator, unscored
+from evaluators.base import Context, Evaluator, unscored
 from evaluators.local import Known, local_results
 from evaluators.plan import Plan, plan
 from evaluators.rows import about_step, about_whole, fault, until
@@ -30,13 +29,6 @@ class _Broken(Exception):
     def __init__(self, evaluator: Evaluator, error: Exception) -> None:
         self.evaluator = evaluator
         self.judgement = fault(error)
-
-
-def _initial(evaluator: Contextual | Combining, context: Context) -> Any:
-    try:
-        return evaluator.initial(context)
-    except Exception as error:
-        raise _Broken(evaluator, error) from error
 
 
 class Evaluation:
@@ -66,8 +58,17 @@ class Evaluation:
         context = Context(self._workflow, self._truth)
         self._plan = chosen
         self._context = context
-        self._states = [_initial(evaluator, context) for evaluator, _ in chosen.contextual]
-        self._combined = [(evaluator, _initial(evaluator, context), pass_at) for evaluator, pass_at in chosen.combining]
+        evaluator: Evaluator | None = None
+        try:
+            self._states = []
+            for evaluator, _ in chosen.contextual:
+                self._states.append(evaluator.initial(context))
+            self._combined = []
+            for evaluator, pass_at in chosen.combining:
+                self._combined.append((evaluator, evaluator.initial(context), pass_at))
+        except Exception as error:
+            assert evaluator is not None
+            raise _Broken(evaluator, error) from error
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
         self._late: list[dict[int, tuple[Judgement, Result]]] = [{} for _ in chosen.contextual]  # by step
         self._whole: list[list[tuple[Judgement, Result]]] = [[] for _ in chosen.contextual]
@@ -132,7 +133,7 @@ class Evaluation:
                 if said:
                     for evaluator, state, _ in combined:
                         evaluator.update(state, step, said)
-            # Here, in `_initial`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
+            # Here, in `_start`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
             except Exception as error:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error

@@ -190,7 +190,7 @@ def _read(number: str) -> tuple[int, ...]:
 def numbers(text: str) -> set[int]:
     """All numbers of a text, by value. Commas may group digits or part numbers (JSON without blanks): both are read."""
     found: set[int] = set()
-    for number in _NUMBER.findall(text):
+    for number in set(_NUMBER.findall(text)):
         if len(number) <= _NUMBER_CHARS_MAX:
             found.update(_read(number))
         if "," in number:

@@ -57,8 +57,9 @@ class Offers(Follower):
 
     def take(self, step: Step) -> None:
         """Take in a step that may offer tools."""
-        if step.span.tool_definitions is not None and step.span.kind in _OFFERING:
-            self._by_agent[step.agent] = step.span
+        span = step.span
+        if span.tool_definitions is not None and span.kind in _OFFERING:
+            self._by_agent[step.agent] = span
 
     def names(self, step: Step) -> frozenset[str] | None:
         """What was offered for this call: by its own span, else by its agent's last call of a model; None: not known."""

@@ -1,7 +1,5 @@
 """A judgement about a target -> its result row: the workflow's threshold applied, the evidence as JSON text."""
 
-from typing import Any
-
 import orjson
 
 from evaluators.base import Evaluator, passes
@@ -44,7 +42,7 @@ def _row(
     verdict, score, basis, code, reason, evidence = judgement
     if pass_at is not None and score is not None:
         verdict = "pass" if passes(score, pass_at) else "fail"
-    told = _text(evidence) if evidence else ""
+    told = orjson.dumps(evidence, default=str).decode() if evidence else ""
     return _new(
         Result,
         (
@@ -62,7 +60,3 @@ def _row(
             event_ns,
         ),
     )
-
-
-def _text(evidence: Any) -> str:
-    return orjson.dumps(evidence, default=str).decode()
