@@ -1,6 +1,6 @@
 """The executed calls of a run against those that its task truth expects: kept once a fold, read by several evaluators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,21 +62,24 @@ class ExecutedCalls(Follower):
         self.decisive: list[Step] = []
         self.banned: list[Step] = []
 
-    def take(self, step: Step) -> None:
-        """Take a step in, if it is a call that did its work."""
-        if not is_call(step, self._workflow):
-            return
-        again = self._is_recorded(step)
-        self._by_index[step.index] = step
-        if again or not step.call.executed:
-            return
-        self.calls.append(step)
-        if decides(step.call.name, self._workflow):
-            self._compared = None
-            self.decisive.append(step)
-        if self._truth is not None and self._truth.forbidden_calls and forbidden(step, self._truth.forbidden_calls):
-            self._compared = None
-            self.banned.append(step)
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take in those of these steps that are calls, and did their work."""
+        workflow = self._workflow
+        banned = self._truth.forbidden_calls if self._truth is not None else ()
+        for step in steps:
+            if not is_call(step, workflow):
+                continue
+            again = self._is_recorded(step)
+            self._by_index[step.index] = step
+            if again or not step.call.executed:
+                continue
+            self.calls.append(step)
+            if decides(step.call.name, workflow):
+                self._compared = None
+                self.decisive.append(step)
+            if banned and forbidden(step, banned):
+                self._compared = None
+                self.banned.append(step)
 
     def _is_recorded(self, step: Step) -> bool:
         """Whether another step records this very call."""

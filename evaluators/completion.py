@@ -1,6 +1,6 @@
 """TaskCompletion: did the run do what the task asked, no less and no more?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
@@ -15,8 +15,7 @@ from schemas.result import Basis, Judgement
 from schemas.span import ERROR, Span, StepKind
 from schemas.trajectory import Step, Trajectory
 
-_SPEAKING = frozenset({"llm", "planner", "verifier", "human"})
-_MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
+_SPEAKING: frozenset[StepKind] = frozenset({"planner", "verifier", "human"})  # beside models
 _TRUTH: Basis = "task_truth"
 
 
@@ -34,22 +33,26 @@ class Course(Follower):
         self.last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
         self.so_far: tuple[Comparison, Judgement] | None = None  # said while the run was open, of which comparison
 
-    def take(self, step: Step) -> None:
-        """Take the next step in."""
-        span = step.span
-        kind = span.kind
-        if kind in CALL_KINDS:
-            self.last_call, self.last_act = step, step
-            # A call may run inside the model's call that made it and that goes on to speak.
-            model = self.last_model
-            self.spoke_since = model is not None and 0 < span.end_ns < model.end_ns
-            return
-        if kind in _SPEAKING:
-            self.spoke_since = True
-            if kind in _MODELS:
-                self.last_model = span
-        if kind not in ("llm", "agent"):
-            self.last_act = step
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take the next steps in."""
+        model, spoke_since = self.last_model, self.spoke_since
+        for step in steps:
+            span = step.span
+            kind = span.kind
+            if kind == "llm":
+                spoke_since, model = True, span
+            elif kind in CALL_KINDS:
+                self.last_call = self.last_act = step
+                # A call may run inside the model's call that made it and that goes on to speak.
+                spoke_since = model is not None and 0 < span.end_ns < model.end_ns
+            else:
+                if kind in _SPEAKING:
+                    spoke_since = True
+                    if kind == "planner":
+                        model = span
+                if kind != "agent":
+                    self.last_act = step
+        self.last_model, self.spoke_since = model, spoke_since
 
     def spoke_last(self, roots: Iterable[Span]) -> bool:
         """Whether something was said after the last call, as far as the trace tells."""

@@ -118,6 +118,7 @@ class Evaluation:
         shown, calls, settled = self._context.steps, self._context.calls, self._settled
         of_kind, combined = chosen.of_kind, self._combined
         evaluator: Evaluator | None = None
+        touched, end_ns = self._touched, self._steps_end_ns
         for step in steps:
             span = step.span
             local, folding, touching, is_call = of_kind[span.kind]
@@ -138,9 +139,10 @@ class Evaluation:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error
             settled.append(said)
-            self._touched |= touching
-            if span.end_ns > self._steps_end_ns:
-                self._steps_end_ns = span.end_ns
+            touched |= touching
+            if span.end_ns > end_ns:
+                end_ns = span.end_ns
+        self._touched, self._steps_end_ns = touched, end_ns
 
     def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
         end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))

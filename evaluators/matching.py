@@ -54,10 +54,10 @@ def canonical(value: Any, ordered: bool = False) -> Any:
     if kind is float:
         return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
     if isinstance(value, dict):
-        return {str(key): canonical(item, ordered) for key, item in value.items()}
+        return {str(key): item if type(item) is str else canonical(item, ordered) for key, item in value.items()}
     if isinstance(value, list | tuple):
         items = [canonical(item, ordered) for item in value]
-        return items if ordered else sorted(items, key=_bytes)
+        return items if ordered or len(items) < 2 else sorted(items, key=_bytes)
     return value
 
 

@@ -3,6 +3,7 @@
 The law: every text is read once, and only while a required output is still unsaid; what was said stays said.
 """
 
+from collections.abc import Sequence
 from itertools import islice
 
 from evaluators.base import Context, Follower
@@ -24,8 +25,12 @@ class RequiredOutputs(Follower):
         self._roots: tuple[Span, ...] = ()
         self._unsaid_with_roots = self._unsaid
 
-    def take(self, step: Step) -> None:
-        """Take in what a step said."""
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take in what these steps said."""
+        for step in steps:
+            self._hear(step)
+
+    def _hear(self, step: Step) -> None:
         if step.span.output_messages is None:
             return
         self.captured = True

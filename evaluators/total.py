@@ -44,10 +44,10 @@ class Scores:
 
     def add(self, said: Sequence[Result]) -> None:
         """Take in what was said of a step."""
-        weights = self.weights
+        steps, weights = self.steps, self.weights
         for result in said:
             if result.evaluator in weights:
-                _count(self.steps, result)
+                _count(steps, result)
             if result.verdict == "fail" and not self.hard:
                 self.hard = _hard_of(result)
 
