@@ -26,7 +26,7 @@ from streams.core.wording import percent
 alerts = typer.Typer(no_args_is_help=True)
 rules = typer.Typer(no_args_is_help=True)
 VOLUMES = (0.2, 5.0, 50.0, 500.0)
-STYLES = {"firing": "bold red", "updated": "red", "resolved": "bold green", "expired": "dim"}
+STYLES = {"firing": "bold red", "updated": "red", "no_data": "bold yellow", "resolved": "bold green", "expired": "dim"}
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object an event, with its CloudEvents attributes.")]
 RuleFile = Annotated[Path, typer.Argument(help="A rule file.")]
 
@@ -123,7 +123,7 @@ def told(event: AlertEvent) -> Text:
     """An event as a person reads it: what, how sure, since when, where to look. Names of others are never markup."""
     text = Text()
     text.append(f"{spell_time(event.time_ms)[11:19]} ", style="dim")
-    text.append(f"{event.type.upper():<9}", style=STYLES[event.type])
+    text.append(f"{event.type.upper().replace('_', ' '):<9}", style=STYLES[event.type])
     text.append(f" {event.rule.severity:<8} ")
     text.append(series_name(event), style="bold")
     for line in _details(event):
@@ -134,6 +134,7 @@ def told(event: AlertEvent) -> Text:
 def _details(event: AlertEvent) -> Iterator[str]:
     yield evidence_of(event)
     reason = "" if event.reason == "rate_above_line" else f", {event.reason.replace('_', ' ')}"
+    reason += ", silenced" if event.silenced else ""
     since = f"since {spell_time(event.starts_ms)}, rule {event.rule.uid}{reason}"
     yield since if event.resolved_ms is None else f"{since} after {spell_duration(event.resolved_ms - event.fired_ms)}"
     if event.exemplars and event.type != "resolved":
