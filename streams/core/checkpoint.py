@@ -91,7 +91,7 @@ def _read(data: bytes) -> dict[str, Any]:
         raise ForeignCheckpoint(
             f"the checkpoint has version {version}; this Stepwatch reads {VERSION - 1} and {VERSION}"
         )
-    return state
+    return fields
 
 
 def _pack(s: Series) -> list[Any]:
