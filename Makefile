@@ -45,6 +45,10 @@ lint: $(STAMP) ## Format, ruff, types, import contracts
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-alerts
+bench-alerts: $(STAMP) ## False alarms and delays of the alert detector, beside others; outcomes folded a second
+	$(BIN)/python -m tests.bench.alerts
+
 .PHONY: install
 install: $(STAMP) ## Only create the environment
 
@@ -56,12 +60,12 @@ requirements: ## Pin all dependencies with hashes (needs uv)
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches
 	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; fi
-	rm -rf $(VENV) .stepwatch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
