@@ -11,9 +11,9 @@ from schemas.rule import Rule
 
 
 def worth(rule: Rule, outcomes: Sequence[Outcome]) -> tuple[int, float]:
-    """(n, fails) of one trace."""
+    """(n, fails) of one trace, fails never above n. n is 0 where the log counts no attempt: such a trace says nothing."""
     if rule.unit == "span":
-        return sum(o.attempts for o in outcomes), float(sum(o.failed for o in outcomes))
+        return sum(o.attempts for o in outcomes), float(sum(min(o.failed, o.attempts) for o in outcomes))
     return 1, failed_share(rule.outcome, outcomes)
 
 
@@ -26,5 +26,5 @@ def failed_share(counting: str, outcomes: Sequence[Outcome]) -> float:
 
 def _failed(counting: str, outcome: Outcome) -> float:
     if counting == "mean":
-        return outcome.failed / outcome.attempts if outcome.attempts else 0.0
+        return min(1.0, outcome.failed / outcome.attempts) if outcome.attempts else 0.0
     return float((outcome.first if counting == "first" else outcome.last) == "fail")

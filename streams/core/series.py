@@ -84,6 +84,8 @@ class Series:
         `live` series share the rule's budget, and so do the lines of a ladder.
         """
         bucket, mean_time_ms = self.bucket, self.rule.budget_ms * live * len(self.rungs.rungs)
+        if not bucket.n:
+            return []
         w = weight(end_ms - self.last_ms, mean_time_ms)
         self.bucket, self.last_ms, self.heard_ms = Bucket(), end_ms, cause.well_ms
         events = self._end_silence(cause)

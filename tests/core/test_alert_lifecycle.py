@@ -174,6 +174,15 @@ def test_by_span_every_attempt_counts_and_is_worth_less_than_a_run() -> None:
     assert delays[1] > 1.5 * delays[0]
 
 
+def test_a_log_that_counts_no_attempts_or_more_fails_than_attempts_stops_nothing() -> None:
+    odd = [outcome(0, attempts=1)._replace(attempts=0), outcome(1)._replace(failed=9, attempts=3)]
+    for unit in ("    unit: span\n    design_effect: 2\n", "    outcome: mean\n", ""):
+        for one in odd:
+            log = [Entry(tick(), EPOCH_MS + 20_000 * n) for n in range(6)]
+            log[1:1] = [Entry(record(trace(n, one)), EPOCH_MS + n) for n in range(3)]
+            run(new_fold(RULES + unit), log)
+
+
 # --- silence
 
 
