@@ -98,7 +98,7 @@ class _Defaults(Declared):
     unit: Unit = "trace"
     design_effect: Annotated[float, Field(ge=1, le=1_000)] | None = None
     outcome: Counting = "last_attempt"
-    when: Literal["decided"] = "decided"
+    when: words.When = "decided"
     condition: _Condition = _Condition()
     thresholds: dict[str, words.Lines] = Field(default_factory=dict)
     resolve: _Resolve = _Resolve()
