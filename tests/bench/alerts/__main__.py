@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.bench.alerts import budget, fleet, methods, rates, river_env, units
 from tests.bench.alerts.rates import Counted, Late
 
-DAYS = int(os.environ.get("STEPWATCH_BENCH_DAYS", "600"))  # a cell of false alarms
+DAYS = int(os.environ.get("STEPWATCH_BENCH_DAYS", "400"))  # a cell of false alarms
 RUNS = max(5, DAYS // 3)  # a cell of delays
 UNIT_DAYS = max(2, DAYS // 10)
 FLEET_DAYS = max(3, DAYS // 10)
