@@ -12,6 +12,7 @@ from schemas.expectation import parse_expectation
 from schemas.registry import parse_registry
 from schemas.rule_tests import parse_rule_tests
 from schemas.rules import _Condition, _NoData, _Resolve, _Rule, parse_rules
+from schemas.targets import parse_targets
 from streams.core.rehearsal import differences, rehearse
 from streams.settings import Settings
 from streams.topics import specs
@@ -46,12 +47,20 @@ def test_every_topic_is_documented_with_its_partitions() -> None:
 def test_rules_and_registries_in_the_docs_are_accepted() -> None:
     rules = [*fences("yaml", "rules:"), *fences("yaml", "defaults:")]
     registries = fences("yaml", "workflows:")
+    ((_, tools),) = fences("json", '[{"type": "function"')
     assert rules
     assert registries
     for name, text in rules:
         assert parse_rules(text, name).rules
     for name, text in registries:
-        parse_registry(text, name)
+        parse_registry(text, name, {"tools.json": tools})
+
+
+def test_targets_in_the_docs_are_accepted() -> None:
+    examples = fences("yaml", "targets:")
+    assert examples
+    for name, text in examples:
+        assert parse_targets(text, name).targets
 
 
 def test_timelines_in_the_docs_hold() -> None:
