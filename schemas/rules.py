@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from schemas import rule_words as words
-from schemas.config import ConfigError, Declared, LineOf, Path, Problem, read_yaml, validate
+from schemas.config import ConfigError, Declared, LineOf, Path, Problem, read_yaml, unknown, validate
 from schemas.duration import budget_ms, duration_ms
 from schemas.rule import (
     NO_RULES,
@@ -37,6 +37,7 @@ from schemas.rule import (
     Silent,
     Unit,
     WindowMethod,
+    glob_fits,
 )
 
 RULES_MAX = 1_000
@@ -153,9 +154,22 @@ def _problems(file: _File, rules: list[_Rule], line_of: LineOf) -> Iterator[tupl
             yield (*path, "uid"), f"uid {rule.uid!r} is taken by the rule in line {taken}; write another"
         first.setdefault(rule.uid, index)
         yield from _rule_problems(own, rule, path)
+    if rules:
+        yield from _unused_defaults(file.defaults, rules)
     for index, silence in enumerate(file.silences):
+        if not any(glob_fits(silence.rule, rule.uid) for rule in rules):
+            yield ("silences", index, "rule"), unknown(f"rule {silence.rule!r}", silence.rule, [r.uid for r in rules])
         if words.moment_ms(silence.until) <= words.moment_ms(silence.from_):
             yield ("silences", index, "until"), "ends before it begins; write a later moment"
+
+
+def _unused_defaults(defaults: _Defaults, rules: list[_Rule]) -> Iterator[tuple[Path, str]]:
+    said = defaults.model_dump(exclude_unset=True, by_alias=True)
+    used = {rule.condition.method for rule in rules}
+    for (block, word), methods in _METHODS_OF.items():
+        if word in said.get(block, {}) and not used & set(methods):
+            message = f"{word!r} means nothing to the method of any rule; remove it or write method: {methods[0]}"
+            yield ("defaults", block, word), message
 
 
 def _rule_problems(own: _Rule, rule: _Rule, path: Path) -> Iterator[tuple[Path, str]]:

@@ -42,8 +42,13 @@ def register(app: typer.Typer) -> None:
 @rules.command()
 def check(files: Annotated[list[Path], typer.Argument(help="Rule files.")]) -> None:
     """Check rule files; exit code 1 with file, line and cure for everything that is wrong."""
+    from schemas.cross_check import check_rules
+    from schemas.registry import EMPTY
+
     for file in files:
         read = read_rules(file)
+        if slips := check_rules(read.text, str(file), EMPTY):
+            raise UserError("\n".join(str(slip) for slip in slips))
         _out().print(f"{file}: {len(read.rules)} rules, ok", markup=False)
 
 

@@ -41,6 +41,14 @@ def test_check_and_explain_read_the_shipped_rules() -> None:
     assert "1.36h (407 runs)" in said
 
 
+def test_check_tells_a_slip_in_a_name(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES.replace("ToolCallSuccess", "ToolCalSuccess"))
+    error = CliRunner().invoke(commands.rules, ["check", str(tmp_path / "rules.yaml")]).exception
+    assert isinstance(error, UserError)
+    assert "rules.yaml:4: rule 'tools': " in str(error)
+    assert "'ToolCallSuccess'" in str(error)
+
+
 @pytest.mark.parametrize(
     ("condition", "sentences"),
     [

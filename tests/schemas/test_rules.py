@@ -212,6 +212,24 @@ def test_words_that_do_not_go_together_are_told_with_line_and_cure(text: str, li
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ("defaults: {condition: {window: 5m}}\n" + RULE + "condition: {fail_rate_above: 0.1}", 1, "method of any rule"),
+        (
+            RULE + 'condition: {fail_rate_above: 0.1}\nsilences: [{rule: b, until: "2031-01-01T00:00:00Z"}]',
+            4,
+            "unknown rule 'b'; known: a",
+        ),
+    ],
+)
+def test_a_word_that_can_never_matter_is_a_mistake(text: str, line: int, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_rules(f"{text}\n", "rules.yaml")
+    assert f"rules.yaml:{line}: " in str(error.value)
+    assert sentence in str(error.value)
+
+
 def test_a_uid_is_never_used_twice() -> None:
     with pytest.raises(ConfigError, match=r"rules\.yaml:12: uid 'tools' is taken by the rule in line 7"):
         parse_rules(GOOD + "  - {uid: tools, condition: {fail_rate_above: 0.1}}\n", "rules.yaml")
