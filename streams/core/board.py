@@ -108,24 +108,17 @@ class Board:
         """Where outcomes were refused since the last time, give up as many stale series, the longest silent first."""
         if not self.refused:
             return
-        crowded = len(self.series) >= SERIES_MAX
-        stale = [
-            s
-            for s in self.series.values()
-            if (crowded or s.group in self.refused)
-            and not s.is_open
-            and not s.bucket.n
-            and now_ms - s.last_ms >= STALE_MS
-        ]
-        leaving: set[str] = set()
-        room = self.refused.copy()
-        for series in sorted(stale, key=lambda s: (s.last_ms, s.key)):
-            group = series.group if room[series.group] > 0 else next((g for g in sorted(room) if room[g] > 0), None)
-            if group is None:
-                break
-            room[group] -= 1
-            leaving.add(series.key)
+        crowded = (
+            len(self.series) >= SERIES_MAX
+        )  # then a series of any rule makes room, else only one of the same group
+        room = Counter({OTHER_GROUP: self.refused.total()}) if crowded else self.refused.copy()
         self.refused.clear()
+        leaving: set[str] = set()
+        for series in sorted(self.series.values(), key=lambda s: (s.last_ms, s.key)):
+            group = OTHER_GROUP if crowded else series.group
+            if room[group] > 0 and now_ms - series.last_ms >= STALE_MS and not series.is_open and not series.bucket.n:
+                room[group] -= 1
+                leaving.add(series.key)
         if leaving:
             self.remove(lambda s: s.key in leaving)
 

@@ -297,6 +297,15 @@ def test_at_a_cap_a_stale_series_makes_room_and_one_that_fires_never(minutes: in
     assert fold.board.dropped.total() == (3 if minutes == 10 else 1)
 
 
+def test_room_is_made_only_where_it_was_wanted() -> None:
+    fold = new_fold(RULES + "    max_series: 2\n")
+    old = [record(trace(n, outcome(step=f"s{n % 2}")), workflow=w) for n, w in enumerate(["a", "a", "b", "b"])]
+    late = EPOCH_MS + 90 * MINUTE_MS
+    new = [Entry(record(trace(10 + n, outcome(step=f"new{n}")), workflow="a"), late) for n in range(4)]
+    run(fold, [Entry(tick(), EPOCH_MS), *(Entry(r, EPOCH_MS) for r in old), *new, Entry(tick(), late)])
+    assert sorted(s.workflow for s in fold.board.series.values()) == ["b", "b"]
+
+
 def test_a_partition_that_is_full_of_alerts_gives_none_of_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board, "SERIES_MAX", 2)
     fold = new_fold()
