@@ -25,6 +25,7 @@ def build() -> "typer.Typer":
         evaluators,
         explain,
         parts,
+        rules,
         score,
         send,
         sql,
@@ -40,7 +41,22 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    modules = (demo, stack, parts, send, score, explain, evaluators, workflows, config, topics, sql, alerts, deliver)
+    modules = (
+        demo,
+        stack,
+        parts,
+        send,
+        score,
+        explain,
+        evaluators,
+        workflows,
+        config,
+        topics,
+        sql,
+        alerts,
+        rules,
+        deliver,
+    )
     for module in modules:
         module.register(app)
     return app
