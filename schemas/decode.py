@@ -83,7 +83,9 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         parent_id = b""
     resource = _resources.get(raw.resource) or _read_resource(raw.resource)
     name = _names.get(message.name) or _read_name(message.name)
-    view = View(message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id)
+    view = View(
+        message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id, message.events
+    )
     dialect, said = dialects.read(view)
     start_ns, end_ns = message.start, message.end
     flags |= cut | view.flags | _clock_flags(start_ns, end_ns, received_ms)
@@ -132,6 +134,9 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         view.is_root or view.get("stepwatch.trajectory.end") is not None,
         resource.release,
         resource.id,
+        said.operation,
+        said.finish_reasons,
+        said.target,
     )
     return span, raw
 

@@ -1,0 +1,300 @@
+"""Messages of a model call, wherever a producer put them, as the JSON text of GenAI messages (span-conventions 1.3).
+
+An attribute, a flattened prefix (`llm.input_messages.0.message.role`), an indexed one (`gen_ai.prompt.0.role`), or span events.
+Indices are capped: a hostile one must not allocate. None is "not captured".
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from schemas.dialects.unwrap import dumped
+from schemas.dialects.view import View
+
+INDEX_MAX = 512  # messages of one span, parts and calls of one message
+
+_DETAILS = b"gen_ai.client.inference.operation.details"
+_INPUT_EVENTS = {
+    b"gen_ai.system.message": "system",
+    b"gen_ai.user.message": "user",
+    b"gen_ai.assistant.message": "assistant",
+    b"gen_ai.tool.message": "tool",
+}
+_CHOICE = b"gen_ai.choice"
+_PROMPT, _COMPLETION = b"gen_ai.content.prompt", b"gen_ai.content.completion"
+
+
+def is_index(text: str) -> bool:
+    """Whether a part of a key is an index within the bound; `isdigit` and `int` alone let "²" and 5,000 digits crash."""
+    return len(text) <= 3 and text.isdecimal() and int(text) < INDEX_MAX
+
+
+class _Draft:
+    """A message while its keys are gathered, in any order."""
+
+    __slots__ = ("call_id", "calls", "finish", "role", "texts", "thoughts")
+
+    def __init__(self) -> None:
+        self.role = ""
+        self.texts: dict[int, str] = {}
+        self.thoughts: dict[int, bool] = {}
+        self.calls: dict[int, dict[str, str | None]] = {}
+        self.call_id: str | None = None
+        self.finish: str | None = None
+
+    def message(self) -> dict[str, Any]:
+        """As GenAI writes it."""
+        order = sorted(self.texts) if len(self.texts) > 1 else self.texts
+        if self.role == "tool":
+            said = "\n".join(self.texts[at] for at in order)
+            return {"role": "tool", "parts": [{"type": "tool_call_response", "id": self.call_id, "response": said}]}
+        parts: list[dict[str, Any]] = [
+            {"type": "reasoning" if self.thoughts.get(at) else "text", "content": self.texts[at]}
+            for at in order
+            if self.texts[at]
+        ]
+        for _, call in sorted(self.calls.items()):
+            name = call.get("function.name") or call.get("name")
+            given = call.get("function.arguments") or call.get("arguments")
+            parts.append({"type": "tool_call", "id": call.get("id"), "name": name, "arguments": given})
+        found: dict[str, Any] = {"role": self.role, "parts": parts}
+        if self.finish:
+            found["finish_reason"] = self.finish
+        return found
+
+
+def flattened(view: View, prefix: str) -> str | None:
+    """OpenInference's messages below this prefix, which traceAI took over; None when there are none."""
+    drafts: dict[int, _Draft] = {}
+    size = len(prefix)
+    for key in view.keys:
+        if isinstance(key, str) and key.startswith(prefix):  # bytes: a key that is not UTF-8
+            index, _, rest = key[size:].partition(".")
+            if is_index(index):
+                at = int(index)
+                draft = drafts.get(at)
+                if draft is None:
+                    draft = drafts[at] = _Draft()
+                _place(draft, rest, key, view)
+    return _text(drafts) if drafts else None
+
+
+def _place(draft: _Draft, path: str, key: str, view: View) -> None:
+    field = path[8:] if path.startswith("message.") else path
+    if field == "role":
+        draft.role = view.low(key)
+    elif field == "content":
+        draft.texts[0] = view.text(key) or ""
+    elif field == "tool_call_id":
+        draft.call_id = view.text(key)
+    elif field.startswith("tool_calls."):
+        index, _, rest = field[11:].partition(".")
+        if is_index(index):
+            draft.calls.setdefault(int(index), {})[rest.removeprefix("tool_call.")] = view.text(key)
+    elif field.startswith("contents."):
+        index, _, rest = field[9:].partition(".")
+        if is_index(index) and rest == "message_content.text":
+            draft.texts[int(index)] = view.text(key) or ""
+        elif is_index(index) and rest == "message_content.type":
+            draft.thoughts[int(index)] = view.low(key) in ("reasoning", "thinking")
+    elif field.startswith("content.") and is_index(field[8:]):
+        draft.texts[int(field[8:])] = view.text(key) or ""
+    elif field == "finish_reason":
+        draft.finish = view.text(key)
+    elif field in ("function_call_name", "function_call_arguments_json"):
+        name = "name" if field == "function_call_name" else "arguments"
+        draft.calls.setdefault(0, {})[name] = view.text(key)
+
+
+def indexed(view: View, prefix: str) -> str | None:
+    """`gen_ai.prompt.N.*` and `gen_ai.completion.N.*`, the first generation of the conventions."""
+    return flattened(view, prefix) if f"{prefix}0.role" in view.keys or f"{prefix}0.content" in view.keys else None
+
+
+def _text(drafts: dict[int, _Draft]) -> str:
+    return orjson.dumps([drafts[at].message() for at in sorted(drafts)]).decode()
+
+
+def tools(view: View, prefix: str) -> str | None:
+    """Tool schemas below `prefix`N`.tool.json_schema`, as one JSON array; None when there are none."""
+    schemas: list[Any] = []
+    for index in range(INDEX_MAX):
+        text = view.text(f"{prefix}{index}.tool.json_schema")
+        if text is None:
+            break
+        try:
+            schemas.append(orjson.Fragment(text) if orjson.loads(text) is not None else None)
+        except orjson.JSONDecodeError:
+            continue
+    return orjson.dumps(schemas).decode() if schemas else None
+
+
+class Told:
+    """What span events tell: messages in and out, and a tool's arguments and result."""
+
+    __slots__ = ("arguments", "input", "output", "result")
+
+    def __init__(self, view: View) -> None:
+        self.input: str | None = None
+        self.output: str | None = None
+        self.arguments: str | None = None
+        self.result: str | None = None
+        if view.events:
+            self._read(view)
+
+    def _read(self, view: View) -> None:
+        asked: list[Any] = []
+        answered: list[Any] = []
+        for event in view.event(_DETAILS, _CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS):
+            name = event.name.encode()
+            if name == _DETAILS:
+                asked += _listed(event.text("gen_ai.input.messages"))
+                answered += _listed(event.text("gen_ai.output.messages"))
+            elif name == _CHOICE:
+                self.result = self.result or event.captured("message", "content")
+                answered.append(_choice(event))
+            elif name in (_PROMPT, _COMPLETION):
+                text = event.captured("gen_ai.prompt", "gen_ai.completion")
+                role = "user" if name == _PROMPT else "assistant"
+                (asked if name == _PROMPT else answered).extend(_listed(text, role))
+            else:
+                if name == b"gen_ai.tool.message":
+                    self.arguments = event.captured("content")
+                asked.append(_message(event, _INPUT_EVENTS[name]))
+        self.input = dumped(asked) if asked else None
+        self.output = dumped(answered) if answered else None
+
+
+def _listed(text: str | None, role: str = "") -> list[Any]:
+    """The messages of a text: a JSON array of them, one of them, or what was said."""
+    if text is None:
+        return []
+    value = loaded(text)
+    if isinstance(value, list):
+        return value
+    return [value if isinstance(value, dict) else {"role": role, "parts": [{"type": "text", "content": text}]}]
+
+
+def _message(event: View, role: str) -> dict[str, Any]:
+    """One legacy message event."""
+    found = as_message(event.low("role") or role, loaded(event.text("content") or ""), event.text("id"))
+    calls = loaded(event.text("tool_calls") or "")
+    if isinstance(calls, list):
+        found["parts"] += [part for call in calls if (part := _call(call))]
+    return found
+
+
+def _choice(event: View) -> dict[str, Any]:
+    """A `gen_ai.choice` event: its message is a text, content blocks, or a message with a role."""
+    text = event.captured("message", "content") or ""
+    value = loaded(text)
+    if isinstance(value, dict) and ("content" in value or "tool_calls" in value):
+        found = as_message(str(value.get("role") or "assistant"), value.get("content"), None)
+        calls = value.get("tool_calls")
+        found["parts"] += [part for call in calls if (part := _call(call))] if isinstance(calls, list) else []
+    else:
+        found = as_message("assistant", text if isinstance(value, dict) else value, None)
+    if reason := event.text("finish_reason"):
+        found["finish_reason"] = reason
+    return found
+
+
+def as_message(role: str, content: Any, call_id: str | None) -> dict[str, Any]:
+    """Content of any shape as one message: a text, or the blocks of Bedrock, Anthropic and OpenAI."""
+    if role == "tool" and not isinstance(content, list):
+        return {"role": role, "parts": [{"type": "tool_call_response", "id": call_id, "response": content}]}
+    blocks = content if isinstance(content, list) else [content]
+    return {"role": role, "parts": [part for block in blocks if (part := _part(block))]}
+
+
+def _part(block: Any) -> dict[str, Any] | None:
+    if block is None or block == "":
+        return None
+    if not isinstance(block, dict):
+        return {"type": "text", "content": block if isinstance(block, str) else dumped(block)}
+    use, answer = block.get("toolUse"), block.get("toolResult")
+    if isinstance(use, dict):
+        given = use.get("input")
+        return {"type": "tool_call", "id": use.get("toolUseId"), "name": use.get("name"), "arguments": given}
+    if isinstance(answer, dict):
+        return {"type": "tool_call_response", "id": answer.get("toolUseId"), "response": answer.get("content")}
+    if block.get("type") == "tool_use":
+        return {"type": "tool_call", "id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
+    if isinstance(block.get("text"), str):
+        return {"type": "text", "content": block["text"]}
+    return _call(block) or (block if "type" in block else {"type": "text", "content": dumped(block)})
+
+
+def _call(call: Any) -> dict[str, Any] | None:
+    """A requested call in OpenAI's, Vercel's, LangChain's or ADK's shape."""
+    if not isinstance(call, dict):
+        return None
+    function = call.get("function") or call.get("function_call") or call.get("functionCall")
+    said = function if isinstance(function, dict) else call
+    name = said.get("name") or call.get("toolName")
+    if not isinstance(name, str):
+        return None
+    given = next((s[k] for s in (said, call) for k in ("arguments", "args", "input") if k in s), None)
+    call_id = call.get("id") or call.get("toolCallId") or call.get("call_id") or said.get("id")
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": given}
+
+
+def answer(text: str | None, calls: str | None, finish: str | None = None) -> str | None:
+    """One assistant message out of its text and a JSON list of requested calls; None when neither was captured."""
+    if text is None and calls is None:
+        return None
+    parts: list[dict[str, Any]] = [{"type": "text", "content": text}] if text else []
+    asked = loaded(calls) if calls is not None else None
+    parts += [part for call in (asked if isinstance(asked, list) else []) if (part := _call(call))]
+    message: dict[str, Any] = {"role": "assistant", "parts": parts}
+    if finish:
+        message["finish_reason"] = finish
+    return dumped([message])
+
+
+def gemini(contents: Any) -> list[dict[str, Any]]:
+    """Gemini's contents, `{role, parts: [{text | function_call | function_response}]}`, as messages."""
+    listed = contents if isinstance(contents, list) else [contents]
+    return [
+        {
+            "role": _gemini_role(content.get("role")),
+            "parts": [p for part in _parts(content) if (p := _gemini_part(part))],
+        }
+        for content in listed
+        if isinstance(content, dict)
+    ]
+
+
+def _parts(content: dict[str, Any]) -> Iterable[Any]:
+    parts = content.get("parts")
+    return parts if isinstance(parts, list) else []
+
+
+def _gemini_role(role: Any) -> str:
+    return "assistant" if role == "model" else str(role or "user")
+
+
+def _gemini_part(part: Any) -> dict[str, Any] | None:
+    if not isinstance(part, dict):
+        return None
+    call = part.get("function_call")
+    if isinstance(call, dict):
+        return {"type": "tool_call", "id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")}
+    answer = part.get("function_response")
+    if isinstance(answer, dict):
+        return {"type": "tool_call_response", "id": answer.get("id"), "response": answer.get("response")}
+    text = part.get("text")
+    if not isinstance(text, str):
+        return None
+    return {"type": "reasoning" if part.get("thought") is True else "text", "content": text}
+
+
+def loaded(text: str) -> Any:
+    """The value of a text that is a JSON array or object; any other text is itself."""
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
