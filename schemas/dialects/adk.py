@@ -10,7 +10,6 @@ from schemas.dialects import genai, messages
 from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.unwrap import NOT_CAPTURED, dumped
 from schemas.dialects.view import Reading, View
-from schemas.span import StepKind
 
 NAME = "adk"
 MARKERS = frozenset(
@@ -29,41 +28,30 @@ _REQUEST, _RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_resp
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
-    operation = view.low("gen_ai.operation.name")
-    kind = _kind(view, operation)
-    if kind in CALLS:
-        # An empty object is a call without arguments: a tool span always carries them, once content is on.
-        given = view.captured("gen_ai.tool.call.arguments", _ARGUMENTS)
-        call_id = view.first(*GENAI.call_id) or ""
-        return read_fields(
-            view,
-            GENAI,
-            kind,
-            arguments=given,
-            result=view.captured("gen_ai.tool.call.result", _RESULT),
-        )._replace(call_id="" if call_id in genai.SENTINELS else call_id)
-    asked, answered = _object(view, _REQUEST), _object(view, _RESPONSE)
-    content = answered.get("content")
-    return read_fields(
-        view,
-        GENAI,
-        kind,
-        input_messages=dumped(messages.gemini(asked["contents"])) if "contents" in asked else None,
-        output_messages=dumped(messages.gemini(content)) if isinstance(content, dict) else None,
-        tool_definitions=_tools(asked),
-    )
-
-
-def _kind(view: View, operation: str) -> StepKind:
-    if operation == "invoke_workflow" and view.low("gen_ai.workflow.nested").lower() == "true":
-        view.rule = "6: nested workflow"
-        return "internal"
-    if operation or view.has("gen_ai.tool.name"):
-        return genai.kind_of(view, operation, view.low("gen_ai.tool.name"))
+    if view.has("gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.request.model"):
+        return _filled(view, genai.read(view))
     view.rule = "9: span name"
-    if view.name == "call_llm" or view.has("gen_ai.request.model"):
-        return "llm"
-    return "workflow" if view.name == "invocation" else "internal"
+    return read_fields(view, GENAI, "workflow" if view.name == "invocation" else "internal")
+
+
+def _filled(view: View, found: Reading) -> Reading:
+    """What GenAI's keys do not hold, by ADK's own."""
+    if found.kind in CALLS:
+        # An empty object is a call without arguments here: a tool span always carries them, once content is on.
+        given = view.text(_ARGUMENTS) if found.arguments is None else found.arguments
+        return found._replace(arguments=given, result=view.text(_RESULT) if found.result is None else found.result)
+    if found.kind == "workflow" and view.low("gen_ai.workflow.nested").lower() == "true":
+        view.rule = "6: nested workflow"
+        return found._replace(kind="internal", operation="internal")
+    if not view.has(_REQUEST, _RESPONSE):
+        return found
+    asked, answered = _object(view, _REQUEST), _object(view, _RESPONSE)
+    given, content = found.input_messages, answered.get("content")
+    return found._replace(
+        input_messages=dumped(messages.gemini(asked["contents"])) if given is None and "contents" in asked else given,
+        output_messages=dumped(messages.gemini(content)) if isinstance(content, dict) else found.output_messages,
+        tool_definitions=found.tool_definitions or _tools(asked),
+    )
 
 
 def _object(view: View, key: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ These keys are context: span processors stamp them on every span, HTTP and datab
 (span-conventions 5, 6.1). First present and not empty wins.
 """
 
+import sys
 from typing import Any
 
 import orjson
@@ -76,16 +77,25 @@ _LOGFIRE_ERROR = 17
 
 def session_of(view: View, metadata: dict[str, Any] | None = None) -> str:
     """The session, thread or conversation."""
-    if not view.keys.isdisjoint(_SESSION_SET) and (found := view.first(*SESSION)):
+    present = view.keys & _SESSION_SET
+    if present and (found := _first_of(view, present, SESSION)):
         return found
     return of(metadata, *_SESSION_METADATA) if metadata else ""
 
 
 def workflow_of(view: View, metadata: dict[str, Any] | None = None) -> str:
     """The workflow as this span names it."""
-    if not view.keys.isdisjoint(_WORKFLOW_SET) and (found := view.lowest(*WORKFLOW)):
-        return found
+    present = view.keys & _WORKFLOW_SET
+    if present and (found := _first_of(view, present, WORKFLOW)):
+        return sys.intern(found)
     return of(metadata, *_WORKFLOW_METADATA) if metadata else ""
+
+
+def _first_of(view: View, present: frozenset[Any], order: tuple[str, ...]) -> str:
+    """The first of these in order that is not empty; nearly always just one is present."""
+    if len(present) == 1:
+        return view.text(next(iter(present))) or ""
+    return view.first(*(key for key in order if key in present)) or ""
 
 
 def graph_agent(view: View, metadata: dict[str, Any] | None = None) -> str:

@@ -40,30 +40,33 @@ def read(view: View) -> Reading:
     refined = refine(kind, agent)
     if kind in CALLS:
         return _call(view, kind, agent, tool)
-    told = messages.Told(view) if view.events else None
-    output = view.text("gen_ai.output.messages")
-    if output is None:
-        output = messages.indexed(view, "gen_ai.completion.") or (told.output if told else None)
-    given = view.text("gen_ai.input.messages")
-    if given is None:
-        given = messages.indexed(view, "gen_ai.prompt.") or (told.input if told else None)
-    return Reading(
-        kind=refined,
-        operation=kind,
-        workflow=workflow_of(view),
-        agent=agent,
-        model=view.lowest("gen_ai.response.model", "gen_ai.request.model"),
-        provider=view.lowest("gen_ai.provider.name", "gen_ai.system"),
-        session_id=session_of(view),
-        error_type=error_of(view),
-        input_tokens=view.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        output_tokens=view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-        cost_usd=view.amount(*GENAI.cost),
-        input_messages=given,
-        output_messages=output,
-        result=verdict.of(view) if kind == "verifier" else None,
-        tool_definitions=view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
-        finish_reasons=view.text("gen_ai.response.finish_reasons") or "",
+    given, answered = view.text("gen_ai.input.messages"), view.text("gen_ai.output.messages")
+    if given is None and answered is None:
+        given, answered = messages.indexed(view)
+    if view.events and (given is None or answered is None):
+        told = messages.Told(view)
+        given = told.input if given is None else given
+        answered = told.output if answered is None else answered
+    return Reading(  # by place, for speed: this is the most trodden path
+        refined,
+        kind,
+        workflow_of(view),
+        agent,
+        "",
+        "",
+        view.low("gen_ai.response.model") or view.low("gen_ai.request.model"),
+        view.low("gen_ai.provider.name") or view.low("gen_ai.system"),
+        session_of(view),
+        error_of(view),
+        view.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+        view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        None,
+        verdict.of(view) if kind == "verifier" else None,
+        view.amount(*GENAI.cost),
+        given,
+        answered,
+        view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
+        view.text("gen_ai.response.finish_reasons") or "",
     )
 
 

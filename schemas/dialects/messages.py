@@ -4,8 +4,10 @@ An attribute, a flattened prefix (`llm.input_messages.0.message.role`), an index
 Indices are capped: a hostile one must not allocate. None is "not captured".
 """
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,6 +16,15 @@ from schemas.dialects.view import View
 
 INDEX_MAX = 512  # messages of one span, parts and calls of one message
 
+_FLAT = re.compile(
+    r"(llm\.input_messages\.|llm\.output_messages\.|gen_ai\.input\.messages\.|gen_ai\.output\.messages\.|gen_ai\.prompt\."
+    r"|gen_ai\.completion\.)([^.]*)\.(.+)",
+    re.DOTALL,
+)
+_PLAIN = {"role": "role", "content": "content", "tool_call_id": "call_id", "finish_reason": "finish"}
+_FIRST_INDEXED = frozenset(
+    f"gen_ai.{side}.0.{field}" for side in ("prompt", "completion") for field in ("role", "content", "finish_reason")
+)
 _DETAILS = b"gen_ai.client.inference.operation.details"
 _INPUT_EVENTS = {
     b"gen_ai.system.message": "system",
@@ -64,52 +75,76 @@ class _Draft:
         return found
 
 
-def flattened(view: View, prefix: str) -> str | None:
-    """OpenInference's messages below this prefix, which traceAI took over; None when there are none."""
-    drafts: dict[int, _Draft] = {}
-    size = len(prefix)
+class _Path(NamedTuple):
+    """A key of a flattened message, taken apart once: `<prefix><at>.message.tool_calls.<part>.tool_call.<field>`."""
+
+    prefix: str
+    at: int
+    what: str  # role, content, call_id, call, thought, finish
+    part: int = 0
+    field: str = ""
+
+
+@lru_cache(maxsize=50_000)
+def _path(key: str) -> _Path | None:
+    """What a key says of which message; None when it is no key of a message, or its index is out of bounds."""
+    found = _FLAT.fullmatch(key)
+    if found is None or not is_index(found.group(2)):
+        return None
+    prefix, at, path = found.group(1), int(found.group(2)), found.group(3).removeprefix("message.")
+    if path in _PLAIN:
+        return _Path(prefix, at, _PLAIN[path])
+    if path in ("function_call_name", "function_call_arguments_json"):
+        return _Path(prefix, at, "call", 0, "name" if path == "function_call_name" else "arguments")
+    head, _, rest = path.partition(".")
+    index, _, field = rest.partition(".")
+    if not is_index(index):
+        return None
+    if head == "tool_calls":
+        return _Path(prefix, at, "call", int(index), field.removeprefix("tool_call."))
+    if (head == "contents" and field == "message_content.text") or (head == "content" and not field):
+        return _Path(prefix, at, "content", int(index))
+    thought = head == "contents" and field == "message_content.type"
+    return _Path(prefix, at, "thought", int(index)) if thought else None
+
+
+def flattened(view: View, *prefixes: str) -> list[str | None]:
+    """OpenInference's messages below each prefix, which traceAI took over; None where there are none."""
+    found: dict[str, dict[int, _Draft]] = {}
     for key in view.keys:
-        if isinstance(key, str) and key.startswith(prefix):  # bytes: a key that is not UTF-8
-            index, _, rest = key[size:].partition(".")
-            if is_index(index):
-                at = int(index)
-                draft = drafts.get(at)
-                if draft is None:
-                    draft = drafts[at] = _Draft()
-                _place(draft, rest, key, view)
-    return _text(drafts) if drafts else None
+        if type(key) is str and (path := _path(key)) is not None:  # bytes: a key that is not UTF-8
+            drafts = found.get(path.prefix)
+            if drafts is None:
+                drafts = found[path.prefix] = {}
+            draft = drafts.get(path.at)
+            if draft is None:
+                draft = drafts[path.at] = _Draft()
+            _place(draft, path, key, view)
+    return [_text(drafts) if (drafts := found.get(prefix)) else None for prefix in prefixes]
 
 
-def _place(draft: _Draft, path: str, key: str, view: View) -> None:
-    field = path[8:] if path.startswith("message.") else path
-    if field == "role":
-        draft.role = view.low(key)
-    elif field == "content":
-        draft.texts[0] = view.text(key) or ""
-    elif field == "tool_call_id":
-        draft.call_id = view.text(key)
-    elif field.startswith("tool_calls."):
-        index, _, rest = field[11:].partition(".")
-        if is_index(index):
-            draft.calls.setdefault(int(index), {})[rest.removeprefix("tool_call.")] = view.text(key)
-    elif field.startswith("contents."):
-        index, _, rest = field[9:].partition(".")
-        if is_index(index) and rest == "message_content.text":
-            draft.texts[int(index)] = view.text(key) or ""
-        elif is_index(index) and rest == "message_content.type":
-            draft.thoughts[int(index)] = view.low(key) in ("reasoning", "thinking")
-    elif field.startswith("content.") and is_index(field[8:]):
-        draft.texts[int(field[8:])] = view.text(key) or ""
-    elif field == "finish_reason":
-        draft.finish = view.text(key)
-    elif field in ("function_call_name", "function_call_arguments_json"):
-        name = "name" if field == "function_call_name" else "arguments"
-        draft.calls.setdefault(0, {})[name] = view.text(key)
+def _place(draft: _Draft, path: _Path, key: str, view: View) -> None:
+    match path.what:
+        case "content":
+            draft.texts[path.part] = view.text(key) or ""
+        case "role":
+            draft.role = view.low(key)
+        case "call":
+            draft.calls.setdefault(path.part, {})[path.field] = view.text(key)
+        case "call_id":
+            draft.call_id = view.text(key)
+        case "thought":
+            draft.thoughts[path.part] = view.low(key) in ("reasoning", "thinking")
+        case "finish":
+            draft.finish = view.text(key)
 
 
-def indexed(view: View, prefix: str) -> str | None:
-    """`gen_ai.prompt.N.*` and `gen_ai.completion.N.*`, the first generation of the conventions."""
-    return flattened(view, prefix) if f"{prefix}0.role" in view.keys or f"{prefix}0.content" in view.keys else None
+def indexed(view: View) -> tuple[str | None, str | None]:
+    """`gen_ai.prompt.N.*` and `gen_ai.completion.N.*`, the first generation of the conventions: (input, output)."""
+    if view.keys.isdisjoint(_FIRST_INDEXED):
+        return None, None
+    given, answered = flattened(view, "gen_ai.prompt.", "gen_ai.completion.")
+    return given, answered
 
 
 def _text(drafts: dict[int, _Draft]) -> str:

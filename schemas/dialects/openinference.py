@@ -51,25 +51,29 @@ def read(view: View) -> Reading:
             arguments=unwrap.arguments(given, schema),
             result=answered.text,
         )
-    return Reading(
-        kind=refine(kind, agent),
-        operation=kind,
-        workflow=workflow,
-        agent=agent,
-        model=view.lowest("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
-        provider=view.lowest("llm.provider", "llm.system", "gen_ai.provider.name"),
-        session_id=session,
-        error_type=error,
-        input_tokens=view.number("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
-        output_tokens=view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
-        cost_usd=view.amount("llm.cost.total"),
-        result=verdict.of(view) if kind == "verifier" else None,
-        input_messages=messages.flattened(view, "llm.input_messages.")
-        or view.first("gen_ai.input.messages", "input.value"),
-        output_messages=messages.flattened(view, "llm.output_messages.")
-        or view.first("gen_ai.output.messages", "output.value"),
-        tool_definitions=messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
-        finish_reasons=view.text("llm.finish_reason") or "",
+    if kind == "internal" and not view.is_root:  # structure: nobody reads its content
+        return Reading(kind, kind, workflow, agent, session_id=session, error_type=error)
+    asked, said = messages.flattened(view, "llm.input_messages.", "llm.output_messages.")
+    return Reading(  # by place, for speed: this is a trodden path
+        refine(kind, agent),
+        kind,
+        workflow,
+        agent,
+        "",
+        "",
+        view.lowest("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
+        view.lowest("llm.provider", "llm.system", "gen_ai.provider.name"),
+        session,
+        error,
+        view.number("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
+        view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
+        None,
+        verdict.of(view) if kind == "verifier" else None,
+        view.amount("llm.cost.total"),
+        asked or view.first("gen_ai.input.messages", "input.value"),
+        said or view.first("gen_ai.output.messages", "output.value"),
+        messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
+        view.text("llm.finish_reason") or "",
     )
 
 

@@ -53,14 +53,15 @@ def read(view: View) -> Reading:
             result=unwrap.result(answered.text).text,
             target=view.lowest("gen_ai.handoff.to_agent", "langgraph.command.goto_node"),
         )
+    asked, said_back = indexed(view)
     return read_fields(
         view,
         _FIELDS,
         kind,
         agent=_agent(view, said, kind),
         model="" if (model := view.lowest(*_FIELDS.model)) == "unknown" else model,
-        input_messages=indexed(view, "gen_ai.prompt."),
-        output_messages=indexed(view, "gen_ai.completion."),
+        input_messages=asked,
+        output_messages=said_back,
     )
 
 

@@ -41,13 +41,14 @@ def read(view: View) -> Reading:
         return read_fields(
             view, _FIELDS, kind, tool=tool, call_id=call_id, arguments=unwrap.arguments(given), result=text
         )
+    asked, said = messages.flattened(view, "gen_ai.input.messages.", "gen_ai.output.messages.")
     return read_fields(
         view,
         _FIELDS,
         kind,
         agent=_agent(view, kind),
-        input_messages=messages.flattened(view, "gen_ai.input.messages."),
-        output_messages=messages.flattened(view, "gen_ai.output.messages."),
+        input_messages=asked,
+        output_messages=said,
         tool_definitions=messages.tools(view, "gen_ai.tool.definitions."),
         result=verdict.of(view) if kind == "verifier" else None,
     )

@@ -84,6 +84,8 @@ def result(text: str | None) -> Unwrapped:
     """A result as the tool gave it. A LangChain message that says `error` keeps saying so."""
     if text is None:
         return Unwrapped(None)
+    if text[:1] != "{" and not text.startswith("content="):
+        return Unwrapped(text)
     call_id = ""
     value: Any = text
     for _ in range(PEELS_MAX + 1):
@@ -114,10 +116,9 @@ def _inner_result(value: Any) -> tuple[Any, str]:
     message = _tool_message(value)
     if message is None:
         return value, ""
-    call_id = message.get("tool_call_id")
-    content = message.get("content")
+    known, content = message.get("tool_call_id"), message.get("content")
     inner = {"status": "error", "message": content} if message.get("status") == "error" else content
-    return inner, call_id if isinstance(call_id, str) else ""
+    return inner, known if isinstance(known, str) else ""
 
 
 def _tool_message(value: dict[str, Any]) -> dict[str, Any] | None:
