@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from xxhash import xxh3_64_intdigest
 
 from schemas import dialects
+from schemas.dialects.truth import expectation_of, task_of
 from schemas.dialects.view import View
 from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span, text_of
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
@@ -113,7 +114,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.model,
         said.provider,
         said.session_id,
-        (view.first("stepwatch.task.id", "langfuse.experiment.item.id") or "") if view.is_root else "",
+        task_of(view),
         start_ns,
         max(start_ns, end_ns),
         status.code if status.code in (0, 1, 2) else 0,
@@ -130,7 +131,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.input_messages,
         said.output_messages,
         said.tool_definitions,
-        view.text("stepwatch.expectation") if view.is_root else None,
+        expectation_of(view),
         view.is_root or view.get("stepwatch.trajectory.end") is not None,
         resource.release,
         resource.id,

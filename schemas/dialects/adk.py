@@ -17,6 +17,8 @@ MARKERS = frozenset(
         "gcp.vertex.agent.event_id",
         "gcp.vertex.agent.invocation_id",
         "gcp.vertex.agent.llm_request",
+        "gcp.vertex.agent.llm_response",
+        "gcp.vertex.agent.tool_response",
         "gcp.vertex.agent.tool_call_args",
     }
 )

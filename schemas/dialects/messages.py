@@ -275,11 +275,12 @@ def _call(call: Any) -> dict[str, Any] | None:
     return {"type": "tool_call", "id": call_id, "name": name, "arguments": given}
 
 
-def answer(text: str | None, calls: str | None, finish: str | None = None) -> str | None:
+def answer(text: str | None, calls: str | None, finish: str | None = None, thought: str | None = None) -> str | None:
     """One assistant message out of its text and a JSON list of requested calls; None when neither was captured."""
     if text is None and calls is None:
         return None
-    parts: list[dict[str, Any]] = [{"type": "text", "content": text}] if text else []
+    parts: list[dict[str, Any]] = [{"type": "reasoning", "content": thought}] if thought else []
+    parts += [{"type": "text", "content": text}] if text else []
     asked = loaded(calls) if calls is not None else None
     parts += [part for call in (asked if isinstance(asked, list) else []) if (part := _call(call))]
     message: dict[str, Any] = {"role": "assistant", "parts": parts}

@@ -13,7 +13,15 @@ from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
 NAME = "pydantic_ai"
-MARKERS = frozenset({"logfire.span_type", "logfire.json_schema", "logfire.msg", "pydantic_ai.all_messages"})
+MARKERS = frozenset(
+    {
+        "logfire.span_type",
+        "logfire.json_schema",
+        "logfire.msg",
+        "pydantic_ai.all_messages",
+        "pydantic_ai.tool.deferral.name",
+    }
+)
 SCOPES = frozenset({"pydantic-ai"})
 
 _ARGUMENTS, _RESULT = "tool_arguments", "tool_response"  # before their conventions had keys for them

@@ -33,13 +33,8 @@ class Fields(NamedTuple):
                           "llm.usage.prompt_tokens")  # fmt: skip
     output_tokens: Keys = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
                            "llm.usage.completion_tokens")  # fmt: skip
-    cost: Keys = (
-        "gen_ai.usage.cost",
-        "gen_ai.cost.total",
-        "llm.cost.total",
-        "operation.cost",
-        "gen_ai.usage.total_cost",
-    )
+    cost: Keys = ("gen_ai.usage.cost", "gen_ai.cost.total", "llm.cost.total", "operation.cost", "gen_ai.usage.total_cost",
+                  "langwatch.span.cost", "llm.cost.total_usd")  # fmt: skip
     input: Keys = ("gen_ai.input.messages", "input.value", "langfuse.observation.input")
     output: Keys = ("gen_ai.output.messages", "output.value", "langfuse.observation.output")
     definitions: Keys = ("gen_ai.tool.definitions", "llm.tools", "mlflow.chat.tools", "gen_ai.agent.tools")

@@ -42,6 +42,7 @@ def read(view: View) -> Reading:
             view.captured("ai.response.text", "ai.result.text", "ai.response.object"),
             view.captured("ai.response.toolCalls", "ai.result.toolCalls"),
             view.text("ai.response.finishReason"),
+            view.text("ai.response.reasoning"),
         ),
     )
 
