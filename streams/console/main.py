@@ -17,7 +17,7 @@ def build() -> "typer.Typer":
     """The whole command tree, in the order of `--help`."""
     import typer
 
-    from streams.console import alerts, config, demo, parts, score, send, sql, stack, topics
+    from streams.console import alerts, config, demo, dialects, parts, score, send, sql, stack, topics
 
     app = typer.Typer(
         name="stepwatch",
@@ -26,7 +26,7 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, config, topics, sql, alerts):
+    for module in (demo, stack, parts, send, score, dialects, config, topics, sql, alerts):
         module.register(app)
     return app
 
