@@ -16,7 +16,6 @@ from schemas.dialects.view import Reading, View
 NAME = "autogen"
 MARKERS = frozenset({"recipient_agent_class", "sender_agent_class"})
 SCOPES = frozenset({"autogen-core"})
-SYSTEMS = frozenset({"autogen"})
 SCOPE = re.compile(r"autogen \w+Runtime$")
 
 _DELIVERY = b"\n\x07process"  # an AnyValue: the string "process"

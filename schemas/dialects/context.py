@@ -4,7 +4,6 @@ These keys are context: span processors stamp them on every span, HTTP and datab
 (span-conventions 5, 6.1). First present and not empty wins.
 """
 
-import sys
 from typing import Any
 
 import orjson
@@ -33,7 +32,6 @@ SESSION = (
     "langfuse.observation.metadata.thread_id",
     "thread_id",
 )
-_SESSION_SET = frozenset(SESSION)
 _SESSION_METADATA = ("session_id", "thread_id", "conversation_id")
 
 WORKFLOW = (
@@ -49,7 +47,6 @@ WORKFLOW = (
     "ai.telemetry.metadata.workflow",
     "langgraph.graph.name",
 )
-_WORKFLOW_SET = frozenset(WORKFLOW)
 _WORKFLOW_METADATA = ("workflow_name", "workflow", "flow_name", "graph_name", "pipeline")
 
 # LangChain's run metadata, under each prefix that an exporter puts before it.
@@ -74,28 +71,50 @@ _SAID = frozenset(
 )  # fmt: skip
 _LOGFIRE_ERROR = 17
 
+_SHAPES_MAX = 4_096
+_shapes: dict[frozenset[Any], "Shape"] = {}
+
+
+class Shape:
+    """What the set of a span's keys says before any value is read. An instrumentor writes few sets, millions of times."""
+
+    __slots__ = ("graph", "outcome", "place", "session", "workflow")
+
+    def __init__(self, keys: frozenset[Any]) -> None:
+        self.session = tuple(key for key in SESSION if key in keys)
+        self.workflow = tuple(key for key in WORKFLOW if key in keys)
+        self.graph = not keys.isdisjoint(_LC_SET)
+        self.outcome = not keys.isdisjoint(_SAID)
+        self.place: int | None = None  # of the dialect that its markers choose; for `schemas.dialects` to remember
+
+
+def shape_of(view: View) -> Shape:
+    """The shape of this span, from one bounded cache."""
+    found: Shape | None = view.shape
+    if found is None:
+        found = _shapes.get(view.keys)
+        if found is None:
+            found = Shape(view.keys)
+            if len(_shapes) < _SHAPES_MAX:
+                _shapes[view.keys] = found
+        view.shape = found
+    return found
+
 
 def session_of(view: View, metadata: dict[str, Any] | None = None) -> str:
     """The session, thread or conversation."""
-    present = view.keys & _SESSION_SET
-    if present and (found := _first_of(view, present, SESSION)):
-        return found
+    for key in shape_of(view).session:
+        if found := view.text(key):
+            return found
     return of(metadata, *_SESSION_METADATA) if metadata else ""
 
 
 def workflow_of(view: View, metadata: dict[str, Any] | None = None) -> str:
     """The workflow as this span names it."""
-    present = view.keys & _WORKFLOW_SET
-    if present and (found := _first_of(view, present, WORKFLOW)):
-        return sys.intern(found)
+    for key in shape_of(view).workflow:
+        if found := view.low(key):
+            return found
     return of(metadata, *_WORKFLOW_METADATA) if metadata else ""
-
-
-def _first_of(view: View, present: frozenset[Any], order: tuple[str, ...]) -> str:
-    """The first of these in order that is not empty; nearly always just one is present."""
-    if len(present) == 1:
-        return view.text(next(iter(present))) or ""
-    return view.first(*(key for key in order if key in present)) or ""
 
 
 def graph_agent(view: View, metadata: dict[str, Any] | None = None) -> str:
@@ -103,7 +122,7 @@ def graph_agent(view: View, metadata: dict[str, Any] | None = None) -> str:
     if metadata and ("langgraph_node" in metadata or "lc_agent_name" in metadata):
         place, node = of(metadata, "langgraph_checkpoint_ns"), of(metadata, "langgraph_node")
         said = of(metadata, "lc_agent_name")
-    elif view.keys.isdisjoint(_LC_SET):
+    elif not shape_of(view).graph:
         return ""
     else:
         said, place, node = view.lowest(*_LC_AGENT), view.first(*_LC_PLACE) or "", view.lowest(*_LC_NODE)
@@ -117,7 +136,7 @@ def error_of(view: View) -> str:
     """`error.type`, else what an explicit outcome attribute says (rule E3), as `attribute=value`; "" without a failure."""
     if "error.type" in view.keys and (said := view.low("error.type")):
         return said
-    return "" if view.keys.isdisjoint(_SAID) else _outcome(view)
+    return _outcome(view) if shape_of(view).outcome else ""
 
 
 def _outcome(view: View) -> str:

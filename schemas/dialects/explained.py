@@ -5,6 +5,8 @@ Pure: the same span gives the same explanation as it gives the same reading, for
 
 from typing import Any, NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from schemas import dialects
 from schemas.dialects.view import Reading, View
 from schemas.otlp import parse_scope, parse_span
@@ -53,7 +55,7 @@ class Watched(View):
 def explain(raw: RawSpan) -> Explained:
     """How this span is read. `raw` is within the bounds of decode, which says so if it is no span."""
     message = parse_span(raw.span)
-    scope = bytes(parse_scope(raw.scope).name).decode("utf-8", "replace")
+    scope = _scope_name(raw.scope)
     name = bytes(message.name).decode("utf-8", "replace")
     view = Watched(message.attributes, name, scope, not any(message.parent_span_id), message.events)
     dialect, said = dialects.read(view)
@@ -66,6 +68,13 @@ def explain(raw: RawSpan) -> Explained:
         scope,
         dialect == dialects.generic.NAME and view.rule.startswith("10"),
     )
+
+
+def _scope_name(scope: bytes) -> str:
+    try:
+        return bytes(parse_scope(scope).name).decode("utf-8", "replace")
+    except DecodeError:  # as decode sees it: a scope that cannot be read decides nothing
+        return ""
 
 
 def _source(view: Watched, value: str) -> str:

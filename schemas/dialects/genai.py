@@ -8,6 +8,7 @@ from schemas.dialects import messages, unwrap, verdict
 from schemas.dialects.context import error_of, graph_agent, session_of, workflow_of
 from schemas.dialects.kinds import MODEL_OPERATIONS, OPERATIONS, agent_name, kind_of_tool, refine
 from schemas.dialects.reading import CALLS, GENAI
+from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
@@ -27,6 +28,8 @@ MARKERS = frozenset(
         "langgraph.interrupt",
     }
 )
+_TRANSFER = frozenset({"gen_ai.transfer.mode", "gen_ai.transfer.target.name"})
+_COST = frozenset(GENAI.cost)
 SENTINELS = frozenset({"<not specified>", "unknown", "none", "null"})  # call ids that mean nothing
 _NOWHERE = frozenset({"__end__", "end", ""})
 
@@ -44,7 +47,7 @@ def read(view: View) -> Reading:
     if given is None and answered is None:
         given, answered = messages.indexed(view)
     if view.events and (given is None or answered is None):
-        told = messages.Told(view)
+        told = Told(view)
         given = told.input if given is None else given
         answered = told.output if answered is None else answered
     return Reading(  # by place, for speed: this is the most trodden path
@@ -62,7 +65,7 @@ def read(view: View) -> Reading:
         view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
         None,
         verdict.of(view) if kind == "verifier" else None,
-        view.amount(*GENAI.cost),
+        None if view.keys.isdisjoint(_COST) else view.amount(*GENAI.cost),
         given,
         answered,
         view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
@@ -76,7 +79,7 @@ def kind_of(view: View, operation: str, tool: str) -> StepKind:
         view.rule = "2: langgraph.interrupt"
         return "human"
     if tool and operation not in MODEL_OPERATIONS and operation != "invoke_agent":
-        if view.has("gen_ai.transfer.mode", "gen_ai.transfer.target.name"):
+        if not view.keys.isdisjoint(_TRANSFER):
             view.rule = "1: gen_ai.transfer.*"
             return "handoff"
         if view.low("gen_ai.tool.type") == "datastore":
@@ -113,7 +116,7 @@ def _call(view: View, kind: StepKind, agent: str, tool: str) -> Reading:
     if answered is None:
         answered = view.captured(*GENAI.result)
     if view.events and (given is None or answered is None):
-        told = messages.Told(view)
+        told = Told(view)
         given = told.arguments if given is None else given
         answered = told.result if answered is None else answered
     target = _target(view) if kind == "handoff" else ""

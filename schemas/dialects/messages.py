@@ -25,15 +25,6 @@ _PLAIN = {"role": "role", "content": "content", "tool_call_id": "call_id", "fini
 _FIRST_INDEXED = frozenset(
     f"gen_ai.{side}.0.{field}" for side in ("prompt", "completion") for field in ("role", "content", "finish_reason")
 )
-_DETAILS = b"gen_ai.client.inference.operation.details"
-_INPUT_EVENTS = {
-    b"gen_ai.system.message": "system",
-    b"gen_ai.user.message": "user",
-    b"gen_ai.assistant.message": "assistant",
-    b"gen_ai.tool.message": "tool",
-}
-_CHOICE = b"gen_ai.choice"
-_PROMPT, _COMPLETION = b"gen_ai.content.prompt", b"gen_ai.content.completion"
 
 
 def is_index(text: str) -> bool:
@@ -56,6 +47,9 @@ class _Draft:
 
     def message(self) -> dict[str, Any]:
         """As GenAI writes it."""
+        if len(self.texts) == 1 and not self.calls and not self.thoughts and self.role != "tool" and not self.finish:
+            (said,) = self.texts.values()  # nearly all are one text and no more
+            return {"role": self.role, "parts": [{"type": "text", "content": said}] if said else []}
         order = sorted(self.texts) if len(self.texts) > 1 else self.texts
         if self.role == "tool":
             said = "\n".join(self.texts[at] for at in order)
@@ -153,6 +147,8 @@ def _text(drafts: dict[int, _Draft]) -> str:
 
 def tools(view: View, prefix: str) -> str | None:
     """Tool schemas below `prefix`N`.tool.json_schema`, as one JSON array; None when there are none."""
+    if f"{prefix}0.tool.json_schema" not in view.keys:
+        return None
     schemas: list[Any] = []
     for index in range(INDEX_MAX):
         text = view.text(f"{prefix}{index}.tool.json_schema")
@@ -163,76 +159,6 @@ def tools(view: View, prefix: str) -> str | None:
         except orjson.JSONDecodeError:
             continue
     return orjson.dumps(schemas).decode() if schemas else None
-
-
-class Told:
-    """What span events tell: messages in and out, and a tool's arguments and result."""
-
-    __slots__ = ("arguments", "input", "output", "result")
-
-    def __init__(self, view: View) -> None:
-        self.input: str | None = None
-        self.output: str | None = None
-        self.arguments: str | None = None
-        self.result: str | None = None
-        if view.events:
-            self._read(view)
-
-    def _read(self, view: View) -> None:
-        asked: list[Any] = []
-        answered: list[Any] = []
-        for event in view.event(_DETAILS, _CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS):
-            name = event.name.encode()
-            if name == _DETAILS:
-                asked += _listed(event.text("gen_ai.input.messages"))
-                answered += _listed(event.text("gen_ai.output.messages"))
-            elif name == _CHOICE:
-                self.result = self.result or event.captured("message", "content")
-                answered.append(_choice(event))
-            elif name in (_PROMPT, _COMPLETION):
-                text = event.captured("gen_ai.prompt", "gen_ai.completion")
-                role = "user" if name == _PROMPT else "assistant"
-                (asked if name == _PROMPT else answered).extend(_listed(text, role))
-            else:
-                if name == b"gen_ai.tool.message":
-                    self.arguments = event.captured("content")
-                asked.append(_message(event, _INPUT_EVENTS[name]))
-        self.input = dumped(asked) if asked else None
-        self.output = dumped(answered) if answered else None
-
-
-def _listed(text: str | None, role: str = "") -> list[Any]:
-    """The messages of a text: a JSON array of them, one of them, or what was said."""
-    if text is None:
-        return []
-    value = loaded(text)
-    if isinstance(value, list):
-        return value
-    return [value if isinstance(value, dict) else {"role": role, "parts": [{"type": "text", "content": text}]}]
-
-
-def _message(event: View, role: str) -> dict[str, Any]:
-    """One legacy message event."""
-    found = as_message(event.low("role") or role, loaded(event.text("content") or ""), event.text("id"))
-    calls = loaded(event.text("tool_calls") or "")
-    if isinstance(calls, list):
-        found["parts"] += [part for call in calls if (part := _call(call))]
-    return found
-
-
-def _choice(event: View) -> dict[str, Any]:
-    """A `gen_ai.choice` event: its message is a text, content blocks, or a message with a role."""
-    text = event.captured("message", "content") or ""
-    value = loaded(text)
-    if isinstance(value, dict) and ("content" in value or "tool_calls" in value):
-        found = as_message(str(value.get("role") or "assistant"), value.get("content"), None)
-        calls = value.get("tool_calls")
-        found["parts"] += [part for call in calls if (part := _call(call))] if isinstance(calls, list) else []
-    else:
-        found = as_message("assistant", text if isinstance(value, dict) else value, None)
-    if reason := event.text("finish_reason"):
-        found["finish_reason"] = reason
-    return found
 
 
 def as_message(role: str, content: Any, call_id: str | None) -> dict[str, Any]:
@@ -258,10 +184,10 @@ def _part(block: Any) -> dict[str, Any] | None:
         return {"type": "tool_call", "id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
     if isinstance(block.get("text"), str):
         return {"type": "text", "content": block["text"]}
-    return _call(block) or (block if "type" in block else {"type": "text", "content": dumped(block)})
+    return call_part(block) or (block if "type" in block else {"type": "text", "content": dumped(block)})
 
 
-def _call(call: Any) -> dict[str, Any] | None:
+def call_part(call: Any) -> dict[str, Any] | None:
     """A requested call in OpenAI's, Vercel's, LangChain's or ADK's shape."""
     if not isinstance(call, dict):
         return None
@@ -282,7 +208,7 @@ def answer(text: str | None, calls: str | None, finish: str | None = None, thoug
     parts: list[dict[str, Any]] = [{"type": "reasoning", "content": thought}] if thought else []
     parts += [{"type": "text", "content": text}] if text else []
     asked = loaded(calls) if calls is not None else None
-    parts += [part for call in (asked if isinstance(asked, list) else []) if (part := _call(call))]
+    parts += [part for call in (asked if isinstance(asked, list) else []) if (part := call_part(call))]
     message: dict[str, Any] = {"role": "assistant", "parts": parts}
     if finish:
         message["finish_reason"] = finish

@@ -26,7 +26,7 @@ _FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' wa
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
-    metadata = metadata_of(view)
+    metadata = metadata_of(view) if "metadata" in view.keys else None
     tool = view.lowest("tool.name", "gen_ai.tool.name")
     kind = kind_of(view, tool)
     agent = _agent(view, kind, metadata)
@@ -69,7 +69,7 @@ def read(view: View) -> Reading:
         view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
         None,
         verdict.of(view) if kind == "verifier" else None,
-        view.amount("llm.cost.total"),
+        view.amount("llm.cost.total") if "llm.cost.total" in view.keys else None,
         asked or view.first("gen_ai.input.messages", "input.value"),
         said or view.first("gen_ai.output.messages", "output.value"),
         messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
@@ -104,7 +104,7 @@ def kind_of_word(view: View, said: str, tool: str, sdk_trace: str) -> StepKind:
     return SPAN_KINDS.get(said, "internal")
 
 
-def _agent(view: View, kind: StepKind, metadata: dict[str, Any]) -> str:
+def _agent(view: View, kind: StepKind, metadata: dict[str, Any] | None) -> str:
     if view.name.startswith(_CLAUDE):
         return ""  # it says `Agent`, whoever it is: the call above it names the one that was asked
     said = view.lowest("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role")

@@ -6,9 +6,9 @@ other one adds its own keys before those of GenAI, which it may write beside the
 
 from typing import Any, NamedTuple
 
-from schemas.dialects import messages
 from schemas.dialects.context import agent_of, error_of, metadata_of, session_of, workflow_of
 from schemas.dialects.kinds import refine
+from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
@@ -53,7 +53,7 @@ def read_fields(view: View, fields: Fields, kind: StepKind, **said: Any) -> Read
     """The span as `kind`, by the table. `said` are fields that the dialect read itself; they win where they are not empty."""
     metadata = metadata_of(view)
     agent = said.pop("agent", "") or agent_of(view, *fields.agent, metadata=metadata)
-    told = messages.Told(view)
+    told = Told(view)
     found: dict[str, Any] = {
         "workflow": workflow_of(view, metadata),
         "agent": agent,
@@ -73,7 +73,7 @@ def read_fields(view: View, fields: Fields, kind: StepKind, **said: Any) -> Read
     return Reading(kind=refine(kind, agent), operation=kind, **found)
 
 
-def _of_a_thinker(view: View, fields: Fields, told: messages.Told) -> dict[str, Any]:
+def _of_a_thinker(view: View, fields: Fields, told: Told) -> dict[str, Any]:
     """Fields of a model call, an agent or a frame."""
     return {
         "model": view.lowest(*fields.model),

@@ -9,7 +9,6 @@ from schemas.dialects.view import Reading, View
 NAME = "strands"
 MARKERS = frozenset({"gen_ai.event.start_time", "event_loop.cycle_id"})
 SCOPES = frozenset({"strands.telemetry.tracer"})
-SYSTEMS = frozenset({"strands-agents"})
 
 
 def read(view: View) -> Reading:

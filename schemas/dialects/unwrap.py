@@ -15,6 +15,9 @@ PEELS_MAX = 3
 REPR_CHARS_MAX = 64 * 1024  # of a Python repr that is read
 NOT_CAPTURED = frozenset({"", "{}", "null", "<not serializable>", '"<not serializable>"', "[REDACTED]"})
 _ENVELOPE = frozenset({"input_str", "inputs", "input", "tags", "metadata", "kwargs", "name", "run_id"})
+# What every wrapping has somewhere: a text without any of these is not parsed to find that out.
+_ARGUMENT_MARKS = ('"kwargs"', '"tool_', '"input', "{'")
+_RESULT_MARKS = ('"output', '"tool_call_id"', '"response"', '"data"')
 _MESSAGE_REPR = re.compile(r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(.*)", re.DOTALL)
 _CALL_ID_REPR = re.compile(r"tool_call_id='([^']*)'")
 
@@ -28,7 +31,7 @@ class Unwrapped(NamedTuple):
 
 def arguments(text: str | None, schema: str | None = None) -> str | None:
     """Arguments as the tool got them. `schema` names positional ones, where the producer sends it."""
-    if text is None or text[:1] != "{":
+    if text is None or text[:1] != "{" or not _has(text, _ARGUMENT_MARKS):
         return text
     value = _json_or_repr(text)
     if not isinstance(value, dict):
@@ -42,6 +45,10 @@ def arguments(text: str | None, schema: str | None = None) -> str | None:
     if peeled is value and text[1:2] != "'":
         return text
     return peeled if isinstance(peeled, str) else dumped(peeled)
+
+
+def _has(text: str, marks: tuple[str, ...]) -> bool:
+    return any(mark in text for mark in marks)
 
 
 def _inner_arguments(value: Any, schema: str | None) -> Any:
@@ -84,7 +91,10 @@ def result(text: str | None) -> Unwrapped:
     """A result as the tool gave it. A LangChain message that says `error` keeps saying so."""
     if text is None:
         return Unwrapped(None)
-    if text[:1] != "{" and not text.startswith("content="):
+    if text[:1] == "{":
+        if not _has(text, _RESULT_MARKS):
+            return Unwrapped(text)
+    elif not text.startswith("content="):
         return Unwrapped(text)
     call_id = ""
     value: Any = text

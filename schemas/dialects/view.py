@@ -46,7 +46,7 @@ class View:
     `rule` is set by whoever decides the kind: a word for people, printed by `stepwatch dialects`.
     """
 
-    __slots__ = ("attributes", "events", "flags", "get", "is_root", "keys", "name", "rule", "scope")
+    __slots__ = ("attributes", "events", "flags", "get", "is_root", "keys", "name", "rule", "scope", "shape")
 
     def __init__(self, attributes: Any, name: str, scope: str, is_root: bool, events: Sequence[Any] = ()) -> None:
         self.attributes: Mapping[str, bytes] = attributes
@@ -58,6 +58,7 @@ class View:
         self.events = events
         self.flags = 0
         self.rule = ""
+        self.shape: Any = None  # what the set of keys alone says, once `schemas.dialects.context` was asked
 
     def text(self, key: str) -> str | None:
         """The value as text (structured values as JSON text); None when absent."""
