@@ -33,6 +33,7 @@ class _Resource(NamedTuple):
     service: str
     release: str
     workflow: str
+    session_id: str
 
 
 _resources: dict[bytes, _Resource] = {}
@@ -113,7 +114,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.call_id,
         said.model,
         said.provider,
-        said.session_id,
+        said.session_id or resource.session_id,
         task_of(view),
         start_ns,
         max(start_ns, end_ns),
@@ -177,9 +178,10 @@ def _read_resource(resource: bytes) -> _Resource:
         raise InvalidOtlp(f"not an OTLP resource: {error}") from error
     known = _Resource(
         xxh3_64_intdigest(resource),
-        view.low("service.name"),
+        view.lowest("service.name", "openinference.project.name"),
         view.low("service.version"),
         view.low("gen_ai.workflow.name"),
+        view.first("session.id") or "",
     )
     if len(_resources) < _CACHE_MAX:
         _resources[resource] = known

@@ -115,16 +115,17 @@ def workflow_name_of(ordered: Order) -> str:
     said = next((name for name in explicit if name and not _GENERIC.match(name)), "")
     if said:
         return said
-    frame = first.name.removesuffix(".kickoff").removeprefix("invoke_workflow ") if first.kind == "workflow" else ""
-    fallback = [frame, first.agent, _only_agent_below(first, ordered.spans), first.service, first.name]
+    frame = next((span for span in [first, *ordered.spans] if span.kind == "workflow"), first)
+    named = frame.name.removesuffix(".kickoff").removeprefix("invoke_workflow ") if frame.kind == "workflow" else ""
+    fallback = [named, first.agent, _only_agent_below(frame, ordered.spans), first.service, first.name]
     return next((name for name in fallback if name and not _GENERIC.match(name)), UNKNOWN_WORKFLOW)
 
 
-def _only_agent_below(first: Span, spans: list[Span]) -> str:
+def _only_agent_below(frame: Span, spans: list[Span]) -> str:
     """The agent right below a frame that has no name of its own, when it is the only one there."""
-    if first.kind != "workflow":
+    if frame.kind != "workflow":
         return ""
-    below = {span.agent for span in spans if span.parent_id == first.span_id and span.operation == "agent"}
+    below = {span.agent for span in spans if span.parent_id == frame.span_id and span.operation == "agent"}
     return below.pop() if len(below) == 1 else ""
 
 

@@ -141,3 +141,9 @@ def test_what_runs_below_a_delegation_the_other_agent_does() -> None:
 
 def test_the_only_agent_below_a_nameless_frame_names_the_workflow() -> None:
     assert trajectory(frame(name="invocation"), agent(1, 0, "refund")).workflow_name == "refund"
+
+
+def test_a_frame_below_a_servers_span_names_the_workflow() -> None:
+    server = root_span(kind="internal", operation="internal", agent="", name="POST /run", service="web")
+    crew = span(1, parent=0, at_ms=1, kind="workflow", operation="workflow", agent="", name="refund.kickoff")
+    assert trajectory(server, crew, agent(2, 1, "planner")).workflow_name == "refund"

@@ -44,6 +44,7 @@ class Seen(NamedTuple):
     """What the steps of one run say."""
 
     tools: list[tuple[str, Any, str]]  # (name, arguments, "ok" | "raised" | "swallowed")
+    results: list[Any]  # of the same calls
     passed_on: list[tuple[str, str]]  # (from, to)
     agents: set[str]
     model_calls: int
@@ -60,6 +61,7 @@ def seen(trajectories: list[Trajectory]) -> Seen:
     tools = [s for s in steps if s.kind in ("tool_call", "retrieval") and id(s) not in delegating]
     return Seen(
         tools=[(s.call.name, s.call.arguments, _outcome(s)) for s in tools],
+        results=[s.call.result for s in tools],
         passed_on=[pair for t in trajectories for s in t.steps for pair in _passed_on(s, t)],
         agents={s.agent for s in steps} - {""},
         model_calls=sum(base(s.span) == "llm" for s in steps),

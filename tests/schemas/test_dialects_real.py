@@ -58,6 +58,8 @@ SHOWN: dict[str, dict[str, str | None]] = {
     "mcp-native": {"swallowed": "ok"},
 }
 
+RESULTS_LOST = {"google-adk-native", "mcp-fastmcp", "mcp-native"}
+
 
 def runs(name: str) -> Iterator[tuple[dict[str, Any], list[Trajectory]]]:
     """(truth, trajectories) of each run of a file: the dirty one is one trace and comes first."""
@@ -157,3 +159,16 @@ def test_the_verifiers_verdict_is_read(name: str) -> None:
     for run, found in each(name):
         wanted = events(run, "verdict")[0]["verdict"] == "pass"
         assert set(found.verdicts) == {wanted}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_results_are_those_that_the_tool_gave(name: str) -> None:
+    for run, found in each(name):
+        given = [e.get("result") for e in events(run, "tool") if e["outcome"] == "ok"]
+        results = [
+            result for result, (_, _, outcome) in zip(found.results, found.tools, strict=True) if outcome == "ok"
+        ]
+        if name in RESULTS_LOST or (name == "autogen-native" and run["mode"] == "clean"):
+            assert set(results) == {None}, "not captured, and not empty"
+        else:
+            assert results == given
