@@ -21,7 +21,7 @@ from streams.core.assemble import assemble, order, winners
 from streams.otlp_files import exports_of
 
 TENANT = "default"
-FAILURE_CHARS_MAX = 100
+FAILURE_CHARS_MAX = 60
 NAME_CHARS_MAX = 60
 REFUSED_SHOWN_MAX = 5
 
@@ -123,13 +123,13 @@ def _shown(line: Line) -> Text:
     text.append(
         f"  {line.known.kind} [{line.said.dialect} {line.said.rule}]", style="dim" if line.role != "step" else "cyan"
     )
+    if line.role == "step":
+        _append_failure(text, line.known)
     if line.agent:
         own = line.agent == line.said.reading.agent
         text.append(f"  agent {line.agent} [{line.said.agent_from if own else 'from above'}]")
     if line.said.reading.tool:
         text.append(f"  tool {line.said.reading.tool} [{line.said.tool_from}]")
-    if line.role == "step":
-        _append_failure(text, line.known)
     return text
 
 
