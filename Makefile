@@ -45,6 +45,10 @@ lint: $(STAMP) ## Format, ruff, types, import contracts
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-evaluators
+bench-evaluators: $(STAMP) ## How right and how fast the evaluators are, with a rival beside them (some minutes)
+	$(BIN)/python -m tests.bench.evaluators
+
 .PHONY: install
 install: $(STAMP) ## Only create the environment
 
@@ -55,13 +59,13 @@ requirements: ## Pin all dependencies with hashes (needs uv)
 
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches
-	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; fi
-	rm -rf $(VENV) .stepwatch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; $(BIN)/stepwatch down --data-dir .stepwatch/demo; fi
+	rm -rf $(VENV) .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -74,7 +78,9 @@ $(STAMP): requirements.txt pyproject.toml
 		-r requirements.txt \
 		| while read -r word what _; do case $$word in \
 			Collecting) n=$$(($${n:-0} + 1)); ((n % 15)) || echo "  $$n packages found, now $$what" ;; \
-			Installing) echo "  unpacking $$n packages" ;; esac; done
+			Installing) echo "  unpacking $$n packages" ;; esac; done \
+		|| { echo "The packages could not be installed: check the network (a proxy goes into HTTPS_PROXY, a mirror into" \
+			"pip's configuration) and the disk, then run the same command again" >&2; exit 1; }
 	@echo "Installing Stepwatch itself"
 	@$(AT_CTRL_C) $(BIN)/python $(MODULE) pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@rm $(UNFINISHED) && touch $(STAMP)

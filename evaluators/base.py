@@ -29,7 +29,9 @@ COMMON_CODES = frozenset(
     }
 )
 CALL_KINDS: frozenset[StepKind] = frozenset({"tool_call", "retrieval"})
+MAYBE_CALLS: frozenset[StepKind] = CALL_KINDS | {"handoff", "human"}  # kinds of step that may be a call of a tool
 ALL_KINDS: frozenset[StepKind] = frozenset(STEP_KINDS)  # type: ignore[arg-type]
+NO_KINDS: frozenset[StepKind] = frozenset()
 SCORE_TOLERANCE = 1e-9  # a mean of thirds must still pass at 1
 
 T = TypeVar("T")
@@ -38,23 +40,50 @@ T = TypeVar("T")
 class Context:
     """What holds through one fold: the workflow's entry, the task truth, and what several evaluators keep together.
 
-    `shared(Seen)` is one `Seen(context)` a fold, made at the first asking: evaluators that need the same view of the
-    steps feed and read the same one. Such a value must take a step that it has seen already without a change.
+    `steps` are the steps so far, the one that is shown right now included; `calls` are those of them that may be calls
+    (of the kinds MAYBE_CALLS): most views need no others. `shared(Seen)` is one `Seen(context)` a fold, made at the
+    first asking: evaluators that need the same view of the steps read the same one.
     """
 
-    __slots__ = ("_shared", "truth", "workflow")
+    __slots__ = ("_shared", "calls", "steps", "truth", "workflow")
 
     def __init__(self, workflow: Workflow, truth: TaskTruth | None) -> None:
         self.workflow = workflow
         self.truth = truth
+        self.steps: list[Step] = []
+        self.calls: list[Step] = []
         self._shared: dict[Any, Any] = {}
 
     def shared(self, make: Callable[["Context"], T]) -> T:
         """The one value of this kind in this fold."""
-        if make not in self._shared:
-            self._shared[make] = make(self)
-        found: T = self._shared[make]
+        found: T | None = self._shared.get(make)
+        if found is None:
+            found = self._shared[make] = make(self)
         return found
+
+
+class Follower:
+    """A view of the steps of a fold that takes them in when somebody asks, each of them once."""
+
+    __slots__ = ("_steps", "_taken")
+
+    def __init__(self, context: Context, steps: list[Step] | None = None) -> None:
+        """`steps`: `context.calls`, where no others matter."""
+        self._steps = context.steps if steps is None else steps
+        self._taken = 0
+
+    def take(self, step: Step) -> None:
+        """Take the next step in."""
+        raise NotImplementedError
+
+    def catch_up(self) -> None:
+        """Take in what has come since the last time. Whoever asks this view something calls it first."""
+        steps, at = self._steps, self._taken
+        if at < len(steps):
+            self._taken = len(steps)
+            take = self.take
+            for step in steps[at:] if at else steps:
+                take(step)
 
 
 @runtime_checkable
@@ -78,7 +107,9 @@ class Contextual(Protocol):
     name: str
     version: str
     reason_codes: frozenset[str]
-    kinds: frozenset[StepKind]  # the kinds of step that `update` is shown; no other step may change what it says
+    kinds: frozenset[StepKind]  # the kinds of step that may change what it says
+    # One that need not see every such step as it comes may say so with a class attribute `shown`, a part of `kinds`:
+    # `update` is then shown those alone, and the others are found in `Context.steps`.
 
     def applies(self, workflow: Workflow) -> bool:
         """Whether this workflow gives it anything to judge by; if not it is left out and stores nothing."""
@@ -119,7 +150,10 @@ class Combining(Protocol):
         ...
 
     def update(self, state: Any, step: Step, said: Sequence[Result]) -> None:
-        """Take the next step in, with the settled results about it: span-local ones, and those of `Contextual.update`."""
+        """Take in what is settled about the next step: span-local results, and those of `Contextual.update`.
+
+        Steps about which nothing is said are left out; they are found in `Context.steps`.
+        """
         ...
 
     def combine(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -34,7 +34,7 @@ class StepLatencyBudget:
 
     name = "LatencyBudget"
     version = "1"
-    kinds = CALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = _CODES
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:

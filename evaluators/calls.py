@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, NO_KINDS, Context, scored, unscored
 from evaluators.comparison import (
     EVIDENCE_MAX,
-    MAYBE_CALLS,
     Comparison,
     ExecutedCalls,
     evidence_of,
@@ -62,6 +61,7 @@ class FunctionCallAccuracy:
     name = "FunctionCallAccuracy"
     version = "1"
     kinds = MAYBE_CALLS
+    shown = NO_KINDS
     reason_codes = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
@@ -73,8 +73,7 @@ class FunctionCallAccuracy:
         return Compared(context.shared(ExecutedCalls))
 
     def update(self, state: Compared, step: Step) -> None:
-        """Keep the calls that did their work: an assignment needs all of them at once."""
-        state.calls.add(step)
+        """Never shown a step: an assignment needs all calls at once."""
 
     def finish(self, state: Compared, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """With truth: each deciding call, and the trajectory."""
@@ -184,8 +183,6 @@ class FunctionCallAccuracyByRegistry:
 
     def update(self, state: dict[bytes, bool], step: Step, said: Sequence[Result]) -> None:
         """Keep whether a call that both can judge was good."""
-        if step.span.kind not in CALL_KINDS:
-            return
         verdicts = {(r.evaluator, r.basis): r.verdict for r in said}
         fits = verdicts.get(("ParameterValidation", "registry"))
         if fits in ("pass", "fail"):

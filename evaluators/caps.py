@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory
@@ -12,17 +11,42 @@ from schemas.trajectory import Step, Trajectory
 _PASS = Judgement("pass", 1.0, "registry")
 
 
-@dataclass(slots=True)
-class Counts:
-    """How many steps there were, how often each call succeeded, and which step was the first to cross each cap."""
+class Counts(Follower):
+    """How often each call succeeded, and which step was the first to cross each cap. Shared in a fold."""
 
-    max_steps: int | None
-    max_repeats: int | None
-    steps: int = 0
-    over_steps: Step | None = None
-    times: Counter[bytes] = field(default_factory=Counter)
-    most: int = 0
-    over_repeats: Step | None = None
+    __slots__ = ("_all", "max_repeats", "max_steps", "most", "over_repeats", "times")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, context.calls)
+        self._all = context.steps
+        policy = context.workflow.policy
+        self.max_steps, self.max_repeats = policy.max_steps, policy.max_repeats
+        self.times: Counter[bytes] = Counter()
+        self.most = 0
+        self.over_repeats: Step | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps there were."""
+        return len(self._all)
+
+    @property
+    def over_steps(self) -> Step | None:
+        """The step that crossed the cap of steps."""
+        cap = self.max_steps
+        return self._all[cap] if cap is not None and len(self._all) > cap else None
+
+    def take(self, step: Step) -> None:
+        """Count a successful call."""
+        if step.span.kind not in CALL_KINDS or self.max_repeats is None:
+            return
+        call = step.call
+        if call.executed and (key := call.key) is not None:
+            self.times[key] = times = self.times.get(key, 0) + 1
+            if times > self.most:
+                self.most = times
+                if self.over_repeats is None and times > self.max_repeats:
+                    self.over_repeats = step
 
 
 class IterationCap:
@@ -38,6 +62,7 @@ class IterationCap:
     name = "IterationCap"
     version = "1"
     kinds = ALL_KINDS
+    shown = NO_KINDS
     reason_codes = COMMON_CODES | {"too_many_steps", "too_many_repeats"}
 
     def applies(self, workflow: Workflow) -> bool:
@@ -46,25 +71,22 @@ class IterationCap:
 
     def initial(self, context: Context) -> Counts:
         """Nothing counted yet."""
-        return Counts(context.workflow.policy.max_steps, context.workflow.policy.max_repeats)
+        return context.shared(Counts)
 
     def update(self, state: Counts, step: Step) -> None:
-        """Count a step, and a successful call."""
-        state.steps += 1
-        if state.max_steps is not None and state.steps == state.max_steps + 1:
-            state.over_steps = step
-        if step.span.kind not in CALL_KINDS or state.max_repeats is None:
-            return
-        call = step.call
-        if call.executed and (key := call.key) is not None:
-            state.times[key] += 1
-            state.most = max(state.most, state.times[key])
-            if state.over_repeats is None and state.most > state.max_repeats:
-                state.over_repeats = step
+        """Never shown a step: they are counted when somebody asks."""
 
     def finish(self, state: Counts, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """One judgement of the trajectory: the cap that was crossed first, if any."""
-        yield None, min(_crossed(state), key=lambda found: found[0], default=(0, _PASS))[1]
+        yield None, crossed_first(state) or _PASS
+
+
+def crossed_first(state: Counts) -> Judgement | None:
+    """The failure of the cap that was crossed first, if any."""
+    state.catch_up()
+    if state.over_steps is None and state.over_repeats is None:
+        return None
+    return min(_crossed(state), key=lambda found: found[0])[1]
 
 
 def _crossed(state: Counts) -> Iterable[tuple[int, Judgement]]:
@@ -79,5 +101,5 @@ def _crossed(state: Counts) -> Iterable[tuple[int, Judgement]]:
 
 def _over(code: str, what: str, cap: int, count: int, step: Step) -> Judgement:
     reason = f"{count} {what}, cap {cap}: crossed at step {step.index + 1} ({step.label}); score {cap}/{count}"
-    evidence = {"span_id": step.span.span_id.hex(), "cap": cap, "count": count}
+    evidence = {"span_id": step.span.span_id.hex(), "step": step.label, "agent": step.agent, "cap": cap, "count": count}
     return scored(cap / count, "registry", code, reason, evidence)

@@ -8,8 +8,11 @@ from evaluators.budgets import StepLatencyBudget, TrajectoryLatencyBudget
 from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistry
 from evaluators.caps import IterationCap
 from evaluators.completion import TaskCompletion
+from evaluators.costs import CostBudget
 from evaluators.efficiency import StepEfficiency
 from evaluators.entity import EntityConsistency
+from evaluators.fault import FirstFault
+from evaluators.goal import GoalProgress
 from evaluators.handoff import HandoffQuality
 from evaluators.parameters import ParameterValidation
 from evaluators.policy import PolicyCompliance
@@ -34,8 +37,11 @@ EVALUATORS: tuple[Evaluator, ...] = (
     PolicyCompliance(),
     StepEfficiency(),
     TaskCompletion(),
+    GoalProgress(),
     IterationCap(),
     TrajectoryLatencyBudget(),
+    CostBudget(),
     FunctionCallAccuracyByRegistry(),
     TrajectoryScore(),
+    FirstFault(),
 )

@@ -9,6 +9,7 @@ is none; and a text that owns up to a failure anywhere claims nothing.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 # A text with one of these owns up to a failure.
 _OWNS_UP = re.compile(
@@ -16,6 +17,23 @@ _OWNS_UP = re.compile(
     r"|(?:could|was|were|has|have|had|did|is|are)(?: not\b|n['’]t\b)|can['’]t|not been|trouble|timed out|timeout)",
     re.IGNORECASE,
 )
+# One of these letters stands in every text that does: spares most texts the expression.
+_HINTS = (
+    "fail",
+    "error",
+    "unable",
+    "unsucc",
+    "unfort",
+    "sorry",
+    "apolog",
+    "declin",
+    "reject",
+    "denied",
+    "not",
+    "n't",
+    "n’t",
+)
+_MORE_HINTS = ("trouble", "timed", "timeout")
 # A clause with one of these denies, asks, conditions, or speaks of what is to come.
 _NO_FACT = re.compile(
     r"\b(?:no|not|never|without|will|would|could|should|shall|may|might|can|if|once|when|whether|after|before|until"
@@ -33,6 +51,8 @@ _PAST = re.compile(
 )
 _GENERAL = frozenset({"processed", "completed", "complete", "done", "issued", "confirmed", "finalized", "finalised"})
 _SUCCESS = frozenset({"successful", "successfully", "success", "succeeded"})
+_IT = frozenset({"it", "that", "this", "everything", "all"})
+_SUCCESS_HINTS = ("succe", "worked", "process", "complete", "done", "issued", "confirm", "finali")
 _IRREGULAR = {"send": "sent", "pay": "paid", "make": "made", "build": "built", "buy": "bought", "sell": "sold"}
 # Parts of names that name no act and no object of their own.
 _EMPTY_PARTS = frozenset(
@@ -41,7 +61,7 @@ _EMPTY_PARTS = frozenset(
 # First parts of names of tools that only look: nobody claims their success (the R of CRUD; Get, List, Search of AIP-131).
 _LOOKS = frozenset(
     {"get", "list", "find", "search", "read", "fetch", "look", "lookup", "check", "query", "show", "view", "describe"}
-    | {"count", "calculate", "validate", "verify", "retrieve", "load", "think"}
+    | {"count", "compute", "validate", "verify", "retrieve", "load"}
 )
 
 
@@ -60,20 +80,34 @@ def only_looks(tool: str) -> bool:
 
 def owns_up(text: str) -> bool:
     """Whether a text admits a failure."""
-    return _OWNS_UP.search(text) is not None
+    low = text.lower()
+    hinted = any(map(low.__contains__, _HINTS)) or any(map(low.__contains__, _MORE_HINTS))
+    return hinted and _OWNS_UP.search(low) is not None
 
 
 def claims_success(text: str) -> bool:
-    """Whether a text says outright that something succeeded."""
-    return not owns_up(text) and any(_SUCCESS & set(words) for words in _facts(text))
+    """Whether a text says outright that something succeeded, worked, or has been done, whatever it was."""
+    low = text.lower()
+    if not any(map(low.__contains__, _SUCCESS_HINTS)) or owns_up(text):
+        return False
+    return any(map(_is_success, _facts(text)))
+
+
+def _is_success(words: list[str]) -> bool:
+    """`It was a success`, `that worked`, `has been completed`: a state alone ("is confirmed") may be what was read."""
+    known = set(words)
+    worked = any(second == "worked" and first in _IT for first, second in pairwise(words))
+    return worked or not known.isdisjoint(_SUCCESS) or ("been" in known and not known.isdisjoint(_GENERAL))
 
 
 def claims_work_of(text: str, tool: str, worked: Iterable[str]) -> bool:
     """Whether a text claims that this tool did its work. Parts of its name that a tool in `worked` has too do not count."""
-    if owns_up(text):
+    low = text.lower()
+    parts = [part for part in name_parts(tool) if _IRREGULAR.get(part, part) in low or _stem(part) in low]
+    if not parts or owns_up(text):
         return False
     others = {part for name in worked for part in name_parts(name)}
-    parts = [part for part in name_parts(tool) if part not in others and part not in _EMPTY_PARTS]
+    parts = [part for part in parts if part not in others and part not in _EMPTY_PARTS]
     return bool(parts) and any(_claims(words, parts) for words in _facts(text))
 
 
@@ -98,5 +132,8 @@ def _is_of(word: str, part: str) -> bool:
     """Whether a word is a form of a part of a name: refund, refunds, refunded; cancel, cancelled; change, changed."""
     if word == _IRREGULAR.get(part):
         return True
-    stem = part[:-1] if len(part) > 3 and part[-1] in "ey" else part
-    return word.startswith(stem) and len(word) <= len(part) + 4
+    return word.startswith(_stem(part)) and len(word) <= len(part) + 4
+
+
+def _stem(part: str) -> str:
+    return part[:-1] if len(part) > 3 and part[-1] in "ey" else part

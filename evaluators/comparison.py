@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from evaluators.base import CALL_KINDS, Context
+from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -11,7 +11,6 @@ from schemas.trajectory import Step
 
 EVIDENCE_MAX = 20  # calls of one sort that evidence names
 _MAYBE_CALL_KINDS: frozenset[StepKind] = frozenset({"handoff", "human"})
-MAYBE_CALLS = CALL_KINDS | _MAYBE_CALL_KINDS  # kinds of step that may be a call
 
 
 def is_call(step: Step, workflow: Workflow) -> bool:
@@ -30,23 +29,31 @@ class Comparison(NamedTuple):
     banned: list[Step]  # executed, although truth forbids them
 
 
-class ExecutedCalls:
-    """The executed calls so far, and their comparison with the truth. Shared in a fold: `add` takes a step once."""
+class ExecutedCalls(Follower):
+    """The executed calls so far, and their comparison with the truth. Shared in a fold.
+
+    One call that was recorded twice is one call: a step inside a call of the same tool with the same arguments (a client's
+    span around its server's), and a step that shares its call id, tool, arguments and time with another (a program
+    instrumented twice).
+    """
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context, context.calls)
         self._workflow, self._truth = context.workflow, context.truth
-        self._seen = -1
         self._compared: Comparison | None = None
+        self._by_index: dict[int, Step] = {}  # calls, whether they did their work or not
+        self._by_call_id: dict[str, Step] = {}
         self.calls: list[Step] = []
         self.decisive: list[Step] = []
         self.banned: list[Step] = []
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take a step in, if it is a call that did its work."""
-        if step.index <= self._seen:
+        if not is_call(step, self._workflow):
             return
-        self._seen = step.index
-        if not (is_call(step, self._workflow) and step.call.executed):
+        again = self._is_recorded(step)
+        self._by_index[step.index] = step
+        if again or not step.call.executed:
             return
         self.calls.append(step)
         if decides(step.call.name, self._workflow):
@@ -56,14 +63,32 @@ class ExecutedCalls:
             self._compared = None
             self.banned.append(step)
 
+    def _is_recorded(self, step: Step) -> bool:
+        """Whether another step records this very call."""
+        span = step.span
+        outer = self._by_index.get(step.parent) if step.parent is not None else None
+        if outer is not None and outer.call.name == step.call.name and _may_be_one(outer, step):
+            return True
+        if not span.call_id:
+            return False
+        twin = self._by_call_id.setdefault(span.call_id, step)
+        if twin is step or twin.call.name != step.call.name or span.start_ns >= twin.span.end_ns:
+            return False
+        return _may_be_one(twin, step)
+
     def compare(self) -> Comparison:
         """The comparison as of now: one and the same value until a call comes that changes it. Only with a truth."""
+        self.catch_up()
         if self._compared is None:
             assert self._truth is not None
             expected = expectations(self._truth, self._workflow)
             matched = match(self.decisive, expected.deciding, self._workflow)
             self._compared = Comparison(self.calls, self.decisive, expected, matched, self.banned)
         return self._compared
+
+
+def _may_be_one(one: Step, other: Step) -> bool:
+    return one.call.key == other.call.key or other.call.arguments is None
 
 
 def explain(matched: Matched, truth: TaskTruth) -> str:

@@ -35,7 +35,8 @@ class Way:
         self._failed: dict[str, list[int]] = {}  # by tool or agent: failures that no success has followed
         self._repeats = context.shared(Repeats)
         self._last: deque[Step] = deque(maxlen=4)  # executed calls
-        self._written: dict[tuple[str, bytes], list[bytes]] = {}  # by tool and entity: the calls that wrote it
+        self._wrote: dict[tuple[str, bytes], bytes] = {}  # by tool and entity: the call that wrote it last
+        self._ever_wrote: set[tuple[str, bytes, bytes]] = set()  # tool, entity, and a call that wrote it
 
     def add(self, step: Step) -> None:
         """Take the next counted step in."""
@@ -70,10 +71,11 @@ class Way:
         if not isinstance(call.arguments, dict):
             return
         entity = orjson.dumps([call.arguments.get(path.removeprefix("$.")) for path in tool.entity.values()])
-        states = self._written.setdefault((tool.name, entity), [])
-        if call.key in states and states[-1] != call.key:
+        written = (tool.name, entity, call.key)
+        if written in self._ever_wrote and self._wrote[tool.name, entity] != call.key:
             self.backtracked.add(step.index)
-        states.append(call.key)
+        self._ever_wrote.add(written)
+        self._wrote[tool.name, entity] = call.key
 
 
 class StepEfficiency:

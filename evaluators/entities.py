@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from evaluators.plan import WORKFLOWS_PLANNED
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.trajectory import Step
@@ -19,8 +21,7 @@ class Subjects:
     """The last call of each tool that has entity arguments. Read when somebody asks."""
 
     def __init__(self, workflow: Workflow) -> None:
-        self._paths = {name: tool.entity for name, tool in workflow.tools.items() if tool.entity}
-        self._handoff_paths = {kind: path for paths in self._paths.values() for kind, path in paths.items()}
+        self._paths, self._handoff_paths = _paths(workflow)
         self._last: dict[str, Step] = {}
         self._ids: dict[int, dict[str, str]] = {}  # by step, once read
         self.any = bool(self._paths)  # whether the registry names any
@@ -45,6 +46,13 @@ class Subjects:
         if isinstance(handoff.call.arguments, dict):
             found.update(_ids(handoff.call.arguments, self._handoff_paths))
         return found
+
+
+@lru_cache(maxsize=WORKFLOWS_PLANNED)
+def _paths(workflow: Workflow) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, str]]:
+    """Where calls name their entities, by tool; and where a handoff may, by kind of entity."""
+    paths = {name: tool.entity for name, tool in workflow.tools.items() if tool.entity}
+    return paths, {kind: path for of_tool in paths.values() for kind, path in of_tool.items()}
 
 
 def _ids(arguments: Any, paths: Mapping[str, str]) -> dict[str, str]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.comparison import is_call
 from evaluators.literals import forms_of, shape_of
-from evaluators.pool import Pool
 from evaluators.seen import Seen
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
@@ -51,14 +50,13 @@ class Miss(NamedTuple):
 class About:
     """What was established so far."""
 
-    __slots__ = ("framed", "known", "misses", "seen", "workflow")
+    __slots__ = ("known", "misses", "seen", "workflow")
 
     def __init__(self, context: Context) -> None:
         self.seen = context.shared(Seen)
         self.workflow = context.workflow
         self.known: dict[str, Known] = {}  # by type of entity
         self.misses: list[Miss] = []
-        self.framed = False  # whether the root is a step, and was seen
 
 
 class EntityConsistency:
@@ -81,7 +79,7 @@ class EntityConsistency:
 
     name = "EntityConsistency"
     version = "1"
-    kinds = ALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         "other_customer",
         "other_entity",
@@ -102,15 +100,11 @@ class EntityConsistency:
     def update(self, state: About, step: Step) -> Judgement | None:
         """Judge a call by what came before it."""
         span = step.span
-        said = None
         if span.tool:
             tool = state.workflow.tools.get(span.tool)
             if tool is not None and tool.entity and is_call(step, state.workflow):
-                said = _judged(state, step, tool)
-        elif not span.parent_id:
-            state.framed = True
-        state.seen.add(step)
-        return said
+                return _judged(state, step, tool)
+        return None
 
     def finish(self, state: About, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:
         """The writes that the frame of the run can still explain."""
@@ -152,17 +146,17 @@ def _place(state: About, known: Known, step: Step, kind: str, value: str, writes
     """Where an entity that this run has not acted on before comes from; an established one is kept."""
     seen, span = state.seen, step.span
     executed = step.call.executed
-    if value in (span.session_id, span.task_id) or seen.words().holds(forms_of(value)):
+    if value in (span.session_id, span.task_id) or seen.is_named(value):
         if executed:
             known.about.add(value)
             known.named = True
         return ""
     strict = kind == _PERSON and known.named
-    if not strict and seen.has_result(value):
+    if not strict and seen.is_result(value):
         if executed:
             known.about.add(value)
         return ""
-    if not known.about and not _names_another(known, seen.words(), value):
+    if not known.about and not _names_another(known, seen, value):
         if executed:
             known.about.add(value)
         return "unknown"
@@ -185,7 +179,7 @@ def _other(state: About, step: Step, tool: Tool, words: dict[str, Word], values:
         code = "other_customer" if _PERSON in kinds else "other_entity"
         reason = f"a write on another {named}, which neither words nor earlier calls nor results established"
         said = scored(0.0, "registry", code, reason, evidence)
-    if state.framed:
+    if state.seen.framed:
         return said
     state.misses.append(Miss(step, values, said))
     return None
@@ -200,13 +194,13 @@ def _word(word: Word, kinds: list[str], tool: Tool) -> Judgement:
     return unscored("registry", "nothing_established", reason, evidence)
 
 
-def _names_another(known: Known, words: Pool, value: str) -> bool:
+def _names_another(known: Known, seen: Seen, value: str) -> bool:
     """Whether the words name something of the same shape: then the run is about that, and not about this value."""
     shape = shape_of(value)
     if shape is None or known.looks >= LOOKS_MAX:
         return False
     known.looks += 1
-    return words.shows(shape)
+    return seen.is_shape_named(shape)
 
 
 def _values(arguments: Any, path: str) -> list[str]:

@@ -9,8 +9,9 @@ was closed without a root is `unscored/no_root` as a whole.
 
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
-from evaluators.base import Context, Evaluator, unscored
+from evaluators.base import Combining, Context, Contextual, Evaluator, unscored
 from evaluators.local import Known, local_results
 from evaluators.plan import Plan, plan
 from evaluators.rows import about_step, about_whole, fault
@@ -31,6 +32,19 @@ class _Broken(Exception):
         self.judgement = fault(error)
 
 
+def _initial(evaluator: Contextual | Combining, context: Context) -> Any:
+    try:
+        return evaluator.initial(context)
+    except Exception as error:
+        raise _Broken(evaluator, error) from error
+
+
+def _is_same(one: Step, other: Step) -> bool:
+    return (
+        one.span is other.span and one.label == other.label and one.agent == other.agent and one.parent == other.parent
+    )
+
+
 class Evaluation:
     """The fold of all evaluators over the steps of one trajectory."""
 
@@ -46,14 +60,20 @@ class Evaluation:
         self._evaluators = evaluators
         self._broken: list[_Broken] = []
         self._steps: list[Step] = []
-        self._start(plan(workflow, evaluators))
+        try:
+            self._start(plan(workflow, evaluators))
+        except _Broken as broken:
+            self._leave_out(broken)
 
     def _start(self, chosen: Plan) -> None:
         """Everything as it is before the first step."""
+        for evaluator, error in chosen.broken:
+            raise _Broken(evaluator, error)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
-        self._states = [evaluator.initial(context) for evaluator, _ in chosen.contextual]
-        self._combined = [(evaluator, evaluator.initial(context), pass_at) for evaluator, pass_at in chosen.combining]
+        self._context = context
+        self._states = [_initial(evaluator, context) for evaluator, _ in chosen.contextual]
+        self._combined = [(evaluator, _initial(evaluator, context), pass_at) for evaluator, pass_at in chosen.combining]
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
         self._late: list[dict[int, tuple[Judgement, Result]]] = [{} for _ in chosen.contextual]  # by step
         self._whole: list[list[Result]] = [[] for _ in chosen.contextual]
@@ -64,6 +84,13 @@ class Evaluation:
     def __len__(self) -> int:
         """How many steps were folded."""
         return len(self._steps)
+
+    def continues(self, trajectory: Trajectory) -> bool:
+        """Whether the steps of this trajectory go on where the fold ended: it begins with just those that were folded."""
+        steps = trajectory.steps
+        if trajectory.workflow is not self._workflow or trajectory.truth is not self._truth or len(steps) < len(self):
+            return False
+        return all(_is_same(one, other) for one, other in zip(self._steps, steps, strict=False))
 
     def extend(self, steps: Iterable[Step]) -> None:
         """Fold the steps that follow those already folded, in their order."""
@@ -91,42 +118,51 @@ class Evaluation:
         while True:
             self._broken.append(broken)
             left_out = {id(b.evaluator) for b in self._broken}
-            self._start(plan(self._workflow, tuple(e for e in self._evaluators if id(e) not in left_out)))
             try:
+                self._start(plan(self._workflow, tuple(e for e in self._evaluators if id(e) not in left_out)))
                 return self._fold(self._steps)
             except _Broken as another:
                 broken = another
 
     def _fold(self, steps: Iterable[Step]) -> None:
         chosen, states, workflow, known = self._plan, self._states, self._workflow, self._known
+        shown, calls, settled = self._context.steps, self._context.calls, self._settled
+        of_kind, combined = chosen.of_kind, self._combined
         evaluator: Evaluator | None = None
         for step in steps:
             span = step.span
-            kind = span.kind
-            said = local_results(step, chosen, workflow, known)
+            local, folding, touching, is_call = of_kind[span.kind]
+            said = local_results(step, chosen, workflow, known) if local else []
+            shown.append(step)
+            if is_call:
+                calls.append(step)
             try:
-                for place, update, evaluator, pass_at in chosen.folding[kind]:
+                for place, update, evaluator, pass_at in folding:
                     judgement = update(states[place], step)
                     if judgement is not None:
                         said.append(about_step(step, evaluator, judgement, pass_at))
-                for evaluator, state, _ in self._combined:
-                    evaluator.update(state, step, said)
-            except Exception as error:  # here, in `_finish`, `_combine` and evaluators.local an evaluator's fault ends
+                if said:
+                    for evaluator, state, _ in combined:
+                        evaluator.update(state, step, said)
+            # Here, in `_initial`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
+            except Exception as error:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error
-            self._settled.append(said)
-            self._touched |= chosen.touching[kind]
+            settled.append(said)
+            self._touched |= touching
             if span.end_ns > self._steps_end_ns:
                 self._steps_end_ns = span.end_ns
 
     def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
         end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))
-        if end_ns != self._end_ns:
-            self._end_ns = end_ns
-            self._whole = [[r._replace(event_ns=end_ns) for r in rows] for rows in self._whole]
         frame = (trajectory.closed, trajectory.roots)
         if frame != self._frame:
             self._frame, self._touched = frame, self._every
+        if end_ns != self._end_ns:
+            self._end_ns = end_ns
+            for place, rows in enumerate(self._whole):
+                if not self._touched >> place & 1:  # the others are asked anew
+                    self._whole[place] = [r._replace(event_ns=end_ns) for r in rows]
         if self._touched:
             self._finish(trajectory)
         whole = list(chain.from_iterable(self._whole))

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.entities import Subjects, mentions
 from evaluators.targets import agent_key, leaves_the_trace, route_of
 from schemas.payload import has_placeholder, json_or_text
 from schemas.registry import Workflow
 from schemas.result import Judgement
-from schemas.span import TRUNCATED
+from schemas.span import TRUNCATED, StepKind
 from schemas.trajectory import Step, Trajectory
 
 _PASS = Judgement("pass", 1.0, "trace")
@@ -38,10 +38,12 @@ class Handoff:
     received: bool = False  # what the target was given was captured
 
 
-class Relay:
+class Relay(Follower):
     """The handoffs of a run in order, and the steps between them as far as they matter."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.any = False  # whether anything was handed over: else no step need be looked at
         self.workflow = context.workflow
         self.agents = frozenset(agent_key(name) for name in context.workflow.agents)
         self.subjects = Subjects(context.workflow)
@@ -56,14 +58,21 @@ class Relay:
         self._seen: set[str] = set()
         self._work = 0
 
-    def before(self, step: Step) -> None:
-        """Take in a step before the first handoff: its agent, and what it was about."""
+    def take(self, step: Step) -> None:
+        """Take the next step in."""
+        if step.span.kind == "handoff" or self.handoffs:
+            self._follow(step)
+        else:
+            self._precede(step)
+
+    def _precede(self, step: Step) -> None:
+        """A step before the first handoff: its agent, and what it was about."""
         self._seen.add(step.span.agent)
         if self.subjects.any and step.span.kind in CALL_KINDS and step.call.executed:
             self.subjects.add(step)
 
-    def add(self, step: Step) -> None:
-        """Take in a handoff, or a step after one."""
+    def _follow(self, step: Step) -> None:
+        """A handoff, or a step after one."""
         kind, agent = step.span.kind, step.span.agent
         self.last = step.index
         if not agent:
@@ -159,6 +168,7 @@ class HandoffQuality:
     name = "HandoffQuality"
     version = "1"
     kinds = ALL_KINDS
+    shown: frozenset[StepKind] = frozenset({"handoff"})
     reason_codes = COMMON_CODES | {
         "unknown_agent",
         "ping_pong",
@@ -179,15 +189,14 @@ class HandoffQuality:
         return Relay(context)
 
     def update(self, state: Relay, step: Step) -> None:
-        """Keep handoffs and what follows them: only later steps tell what became of one."""
-        span = step.span
-        if span.kind == "handoff" or state.handoffs:
-            state.add(step)
-        else:
-            state.before(step)
+        """There is a handoff: only later steps tell what became of it."""
+        state.any = True
 
     def finish(self, state: Relay, trajectory: Trajectory) -> Iterable[tuple[Step, Judgement]]:
         """Each handoff, given the steps so far."""
+        if not state.any:
+            return
+        state.catch_up()
         over = trajectory.closed not in ("", "abandoned")
         for made in state.handoffs:
             yield made.step, _judged(made, state, over)

@@ -71,7 +71,7 @@ def call_key(arguments: Mapping[str, Any], ordered: frozenset[str]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Expected:
+class Expected:
     """An expected call, with what comparing needs computed once."""
 
     index: int
@@ -85,8 +85,8 @@ class _Expected:
 class Expectations:
     """The expected calls of one task under one workflow, apart: those that decide, and reads."""
 
-    deciding: tuple[_Expected, ...]
-    reads: tuple[_Expected, ...]
+    deciding: tuple[Expected, ...]
+    reads: tuple[Expected, ...]
 
 
 def decides(name: str, workflow: Workflow) -> bool:
@@ -107,12 +107,12 @@ def expectations(truth: TaskTruth, workflow: Workflow) -> Expectations:
     )
 
 
-def _prepared(index: int, call: ExpectedCall, tool: Tool | None) -> _Expected:
+def _prepared(index: int, call: ExpectedCall, tool: Tool | None) -> Expected:
     ordered = tool.ordered if tool is not None else frozenset()
-    return _Expected(index, call, call_key(call.arguments, ordered), ordered, not call.acceptable)
+    return Expected(index, call, call_key(call.arguments, ordered), ordered, not call.acceptable)
 
 
-def match(steps: Sequence[Step], expected: Sequence[_Expected], workflow: Workflow) -> Matched:
+def match(steps: Sequence[Step], expected: Sequence[Expected], workflow: Workflow) -> Matched:
     """The best assignment of these executed calls to these expected ones."""
     out = Matched()
     required = [e for e in expected if not e.call.optional]
@@ -128,7 +128,7 @@ def match(steps: Sequence[Step], expected: Sequence[_Expected], workflow: Workfl
 
 
 def _exact_pairs(
-    steps: Sequence[Step], required: Sequence[_Expected], workflow: Workflow
+    steps: Sequence[Step], required: Sequence[Expected], workflow: Workflow
 ) -> tuple[dict[int, Step], list[Step]]:
     """Pairs of equal key, for required calls without alternatives: some best assignment always holds them."""
     waiting: dict[tuple[str, bytes], list[int]] = defaultdict(list)
@@ -141,7 +141,7 @@ def _exact_pairs(
     for step in steps:
         call = step.call
         if call.name in names and isinstance(call.arguments, dict) and not call.redacted:
-            same = waiting.get((call.name, call_key(call.arguments, _ordered(call.name, workflow))))
+            same = waiting.get((call.name, call_key(call.arguments, ordered_arguments(call.name, workflow))))
             if same:
                 pairs[same.pop()] = step
                 continue
@@ -149,12 +149,13 @@ def _exact_pairs(
     return pairs, left
 
 
-def _ordered(name: str, workflow: Workflow) -> frozenset[str]:
+def ordered_arguments(name: str, workflow: Workflow) -> frozenset[str]:
+    """The arguments of this tool whose lists compare in order."""
     tool = workflow.tools.get(name)
     return frozenset() if tool is None else tool.ordered
 
 
-def _augment(left: list[Step], open_: list[_Expected], pairs: dict[int, Step], out: Matched) -> list[Step]:
+def _augment(left: list[Step], open_: list[Expected], pairs: dict[int, Step], out: Matched) -> list[Step]:
     """Assign what is left, required calls first: augmenting paths never take a call from one already served."""
     names = {e.call.name for e in open_ if e.call.acceptable or e.call.optional}
     tried = [step for step in left if step.call.name in names]
@@ -180,7 +181,7 @@ def _serve(index: int, fits: dict[int, list[int]], owner: dict[int, int], seen: 
     return False
 
 
-def agrees(step: Step, expected: _Expected) -> bool:
+def agrees(step: Step, expected: Expected) -> bool:
     """Whether this call is one that the expected call stands for."""
     call = step.call
     if call.name != expected.call.name or not isinstance(call.arguments, dict) or call.redacted:
@@ -188,14 +189,14 @@ def agrees(step: Step, expected: _Expected) -> bool:
     return not disagreements(call.arguments, expected)
 
 
-def disagreements(arguments: Mapping[str, Any], expected: _Expected) -> list[str]:
+def disagreements(arguments: Mapping[str, Any], expected: Expected) -> list[str]:
     """The arguments in which a call differs from the expected one, by name."""
     given, call = arguments, expected.call
     names = {**call.arguments, **call.acceptable, **given}
     return [name for name in names if not _argument_agrees(name, given, expected)]
 
 
-def _argument_agrees(name: str, given: Mapping[str, Any], expected: _Expected) -> bool:
+def _argument_agrees(name: str, given: Mapping[str, Any], expected: Expected) -> bool:
     call, acceptable = expected.call, expected.call.acceptable.get(name, ())
     if name not in given:
         return name not in call.arguments or "" in acceptable
@@ -212,9 +213,9 @@ def _precede(after: Sequence[int], pairs: Mapping[int, Step], step: Step) -> boo
     return all(index in pairs and pairs[index].index < step.index for index in after)
 
 
-def _explain(open_: list[_Expected], left: list[Step], out: Matched) -> None:
+def _explain(open_: list[Expected], left: list[Step], out: Matched) -> None:
     """Pair leftovers of one tool, nearest first, so that a person sees which argument was wrong."""
-    waiting: dict[str, list[_Expected]] = defaultdict(list)
+    waiting: dict[str, list[Expected]] = defaultdict(list)
     for e in open_:
         waiting[e.call.name].append(e)
     for step in left:
@@ -232,7 +233,7 @@ def _explain(open_: list[_Expected], left: list[Step], out: Matched) -> None:
     out.missing = [e.index for rest in waiting.values() for e in rest if not e.call.optional]
 
 
-def _distance(step: Step, expected: _Expected) -> tuple[bool, int, int]:
+def _distance(step: Step, expected: Expected) -> tuple[bool, int, int]:
     arguments = step.call.arguments
     off = len(disagreements(arguments, expected)) if isinstance(arguments, dict) else 0
     return expected.call.optional, off, expected.index

@@ -4,11 +4,12 @@ Kept by ReasoningQuality; nothing here reads a text.
 """
 
 import re
+from functools import lru_cache
 
 from evaluators.base import Context
 from evaluators.claims import only_looks
 from evaluators.seen import Seen
-from schemas.failure import Failure
+from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step
 
@@ -25,23 +26,45 @@ _NAME_OF_ITS_OWN = re.compile(r"[a-z0-9][A-Z]|[_.\-/\d]")  # no word of a langua
 class Failed:
     """A call that failed, and how often in a row."""
 
-    __slots__ = ("last", "times", "transient")
+    __slots__ = ("last", "said", "times")
 
     def __init__(self) -> None:
         self.times = 0
         self.last = -1
-        self.transient = True
+        self.said = ""  # what the last failure said
 
 
 class Mind:
     """The state of one fold."""
 
+    __slots__ = (
+        "called",
+        "failed",
+        "failures",
+        "faults",
+        "late",
+        "looks",
+        "models",
+        "open",
+        "passed",
+        "pending",
+        "plan",
+        "seen",
+        "settled",
+        "since",
+        "some_worked",
+        "thinker",
+        "thoughts",
+        "tools",
+        "waiting",
+        "worked",
+        "workflow",
+    )
+
     def __init__(self, context: Context) -> None:
         self.seen = context.shared(Seen)
         self.workflow = context.workflow
-        self.tools = {
-            name for name in context.workflow.tools if _NAME_OF_ITS_OWN.search(name)
-        }  # names to be told in a text
+        self.tools = set(_telling(context.workflow))  # names to be told in a text
         self.called: dict[str, int] = {}  # by tool: the last call, by index
         self.worked: set[str] = set()  # tools of which a call did its work
         self.pending: dict[str, Step] = {}  # by tool: a failed call that changes something, neither recovered nor told
@@ -63,7 +86,7 @@ class Mind:
         call = step.call
         name = call.name
         self.called[name] = step.index
-        if name not in self.tools and _NAME_OF_ITS_OWN.search(name):
+        if name not in self.workflow.tools and name not in self.tools and _NAME_OF_ITS_OWN.search(name):
             self.tools.add(name)
         if call.failed:
             return self._failed(step)
@@ -91,7 +114,7 @@ class Mind:
         ignored = asked is not None and asked.index > before.last >= 0 and self.is_hopeless(key)
         before.times += 1
         before.last = step.index
-        before.transient = _is_transient(call.failure, step)
+        before.said = f"{call.failure.message} {step.span.error_type}"
         waited = self.waiting.pop(key, None)
         if ignored:
             return waited[0] if waited is not None else asked
@@ -102,7 +125,7 @@ class Mind:
     def is_hopeless(self, key: bytes) -> bool:
         """Whether the same call failed, with nothing done since, in a way that a repetition does not mend."""
         before = self.failed.get(key)
-        return before is not None and (before.times >= RETRIES_MAX or not before.transient)
+        return before is not None and (before.times >= RETRIES_MAX or not _is_transient(before.said))
 
     def think(self, step: Step) -> tuple[list[Step], bool]:
         """Take a model's step in: the calls since the last one that failed, and whether some call worked."""
@@ -142,5 +165,11 @@ class Mind:
         self.waiting.clear()
 
 
-def _is_transient(failure: Failure, step: Step) -> bool:
-    return _TRANSIENT.search(f"{failure.message} {step.span.error_type}") is not None
+@lru_cache(maxsize=256)
+def _telling(workflow: Workflow) -> frozenset[str]:
+    return frozenset(name for name in workflow.tools if _NAME_OF_ITS_OWN.search(name))
+
+
+@lru_cache(maxsize=1024)
+def _is_transient(said: str) -> bool:
+    return _TRANSIENT.search(said) is not None

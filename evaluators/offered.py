@@ -7,11 +7,13 @@ without a name, proves nothing.
 import re
 from functools import lru_cache
 
+from evaluators.base import Context, Follower
 from schemas.payload import json_object, json_or_text
-from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span
+from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, StepKind
 from schemas.tools import OFFERED_CACHED, OFFERED_TOOLS_MAX, function_of
 from schemas.trajectory import Step
 
+_OFFERING: frozenset[StepKind] = frozenset({"llm", "planner", "agent", "verifier"})
 _INCOMPLETE = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 
 
@@ -46,19 +48,21 @@ def _plain(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_").casefold()
 
 
-class Offers:
-    """What each agent's last call of a model offered, as far as it can be read."""
+class Offers(Follower):
+    """What each agent's last call of a model offered, as far as it can be read. Shared in a fold."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._by_agent: dict[str, Span] = {}
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take in a step that may offer tools."""
-        if step.span.tool_definitions is not None:
+        if step.span.tool_definitions is not None and step.span.kind in _OFFERING:
             self._by_agent[step.agent] = step.span
 
     def names(self, step: Step) -> frozenset[str] | None:
         """What was offered for this call: by its own span, else by its agent's last call of a model; None: not known."""
+        self.catch_up()
         span: Span | None = step.span
         if step.span.tool_definitions is None:
             if not self._by_agent:

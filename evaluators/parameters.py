@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Any
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from schemas.config import spell_path
 from schemas.payload import is_placeholder, placeholder_paths
 from schemas.registry import Tool, Workflow
@@ -28,25 +28,31 @@ _CODES = {
 _GRAVITY = ("unexpected_argument", "missing_argument", "wrong_type", "not_in_enum", "wrong_format", "constraint")
 _PASS = Judgement("pass", 1.0, "registry")
 _OFFERED_PASS = Judgement("pass", 1.0, "trace")
+_REPR = "they fit; the log holds them as Python's repr and not as JSON"
+_REPR_PASS = {
+    basis: Judgement("pass", 1.0, basis, "python_repr", _REPR) for basis in (_PASS.basis, _OFFERED_PASS.basis)
+}
 _NOT_AN_OBJECT = "arguments must be a JSON object, not {}"
 
 
 class ParameterValidation:
     """Whether the arguments of a call fit its tool's JSON Schema (draft 2020-12): 1 or 0.
 
-    Counts: every tool call, and retrievals whose tool is declared. All of the schema is checked: nested objects, array
-    items, enums, formats, missing and undeclared arguments, null; `integer` refuses 2.5 and `true`. The schema is the
-    registry's; where the registry is silent, the one offered in the span itself (basis `trace`).
-    Does not count: whether the values are right (FunctionCallAccuracy), whether the call worked (ToolCallSuccess).
+    Counts: every tool call; retrievals, handoffs and questions to people whose tool is declared. All of the schema is
+    checked: nested objects, array items, enums, formats, missing and undeclared arguments, null; `integer` refuses 2.5 and
+    `true`. The schema is the registry's; where the registry is silent, the one offered in the span itself (basis `trace`).
+    Does not count: whether the values are right (FunctionCallAccuracy), whether the call worked (ToolCallSuccess), and
+    the form of the log: arguments logged as Python's repr are judged by their values, and pass with a word.
 
     Fails: missing_argument, unexpected_argument, wrong_type, not_in_enum, wrong_format, constraint (any other keyword
     of the schema), not_json, unknown_tool (the registry lists tools, but not this one).
+    Passes with a word: python_repr.
     Unscored: no_schema, not_captured, redacted (a placeholder is an unknown value), truncated (cut in decode).
     """
 
     name = "ParameterValidation"
     version = "1"
-    kinds = CALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         *_GRAVITY,
         "not_json",
@@ -54,10 +60,11 @@ class ParameterValidation:
         "no_schema",
         "not_captured",
         "redacted",
+        "python_repr",
     }
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
-        """The judgement of one call; None for a retrieval that no registry declares as a tool."""
+        """The judgement of one call; None for what is no tool call, where no registry declares its tool."""
         span = step.span
         tool = workflow.tools.get(span.tool)
         if tool is not None and tool.validator is not None:
@@ -89,7 +96,9 @@ def _against(tool: Tool, step: Step, passed: Judgement) -> Judgement:
     assert tool.validator is not None
     if not tool.validator.is_valid(arguments):
         return _faulty(tool, arguments, passed)
-    return _redacted(arguments, basis) if call.redacted else passed
+    if call.redacted:
+        return _redacted(arguments, basis)
+    return _REPR_PASS[basis] if call.is_repr else passed
 
 
 def _faulty(tool: Tool, arguments: dict[str, Any], passed: Judgement) -> Judgement:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from evaluators.base import ALL_KINDS, Combining, Contextual, Evaluator, SpanLocal
+from evaluators.base import ALL_KINDS, MAYBE_CALLS, Combining, Contextual, Evaluator, SpanLocal
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import StepKind
@@ -24,14 +24,23 @@ class Folding(NamedTuple):
     pass_at: PassAt
 
 
+class OfKind(NamedTuple):
+    """What is done with a step of one kind."""
+
+    local: LocalOfKind
+    folding: tuple[Folding, ...]
+    touching: int  # the contextual evaluators that such a step may change, a bit each
+    is_call: bool  # it may be a call of a tool
+
+
 class Plan(NamedTuple):
     """The evaluators that a workflow has enabled and that have something to judge by."""
 
     local: Mapping[StepKind, LocalOfKind]
     contextual: tuple[tuple[Contextual, PassAt], ...]
     combining: tuple[tuple[Combining, PassAt], ...]
-    folding: Mapping[StepKind, tuple[Folding, ...]]  # for every kind of step
-    touching: Mapping[StepKind, int]  # the contextual evaluators that a step of this kind may change, a bit each
+    of_kind: Mapping[StepKind, OfKind]  # for every kind of step
+    broken: tuple[tuple[Evaluator, Exception], ...]  # those that threw when asked whether they apply
     asked: dict[int, tuple[tuple[int, Contextual, PassAt], ...]]  # the evaluators of such bits, as they are needed
 
     def contextual_of(self, bits: int) -> tuple[tuple[int, Contextual, PassAt], ...]:
@@ -49,6 +58,7 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
     local: dict[StepKind, LocalOfKind] = {}
     contextual: list[tuple[Contextual, PassAt]] = []
     combining: list[tuple[Combining, PassAt]] = []
+    broken: list[tuple[Evaluator, Exception]] = []
     for evaluator in evaluators:
         settings = workflow.settings(evaluator.name)
         if not settings.enabled:
@@ -56,21 +66,33 @@ def plan(workflow: Workflow, evaluators: tuple[Evaluator, ...]) -> Plan:
         if isinstance(evaluator, SpanLocal):
             for kind in evaluator.kinds:
                 local[kind] = (*local.get(kind, ()), (evaluator, settings.pass_at))
-        elif not evaluator.applies(workflow):
             continue
-        elif isinstance(evaluator, Combining):
+        try:
+            applies = evaluator.applies(workflow)
+        except Exception as error:
+            broken.append((evaluator, error.with_traceback(None)))
+            continue
+        if not applies:
+            continue
+        if isinstance(evaluator, Combining):
             combining.append((evaluator, settings.pass_at))
         else:
             contextual.append((evaluator, settings.pass_at))
-    shown = {kind: [i for i, (evaluator, _) in enumerate(contextual) if kind in evaluator.kinds] for kind in ALL_KINDS}
+    touched = {k: [i for i, (evaluator, _) in enumerate(contextual) if k in evaluator.kinds] for k in ALL_KINDS}
+    shown = {k: [i for i in touched[k] if k in getattr(contextual[i][0], "shown", ALL_KINDS)] for k in ALL_KINDS}
     return Plan(
         local,
         tuple(contextual),
         tuple(combining),
         {
-            kind: tuple(Folding(i, contextual[i][0].update, *contextual[i]) for i in indexes)
-            for kind, indexes in shown.items()
+            kind: OfKind(
+                local.get(kind, ()),
+                tuple(Folding(i, contextual[i][0].update, *contextual[i]) for i in shown[kind]),
+                sum(1 << i for i in touched[kind]),
+                kind in MAYBE_CALLS,
+            )
+            for kind in ALL_KINDS
         },
-        {kind: sum(1 << i for i in indexes) for kind, indexes in shown.items()},
+        tuple(broken),
         {},
     )

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import MAYBE_CALLS
+from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.consent import Consent
 from evaluators.precedence import Precedence, has_rules
 from schemas.registry import Workflow

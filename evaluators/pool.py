@@ -7,7 +7,7 @@ questions together stay linear in the texts.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 from evaluators.literals import UNITS, Forms, numbers, tokens
 
@@ -27,17 +27,20 @@ class Text:
 
     __slots__ = ("_blob", "_lower", "_raw", "_refine", "counted", "digits")
 
-    def __init__(self, raw: str, refine: Callable[[], str] | None = None, twin: "Text | None" = None) -> None:
-        """`twin` has the same raw text: what is made of that is made once."""
+    def __init__(self, raw: str, refine: Callable[[], str] | None = None, digits: bytes | None = None) -> None:
+        """`digits` where they are known already: those of the raw text."""
         self._raw = raw
         self._refine = refine
         self._blob: bytes | None = None  # ASCII letters and digits alone, in lower case
         self._lower: str | None = None
         # Its digits alone: mostly few, and an id whose digits do not follow each other there is not in the text.
-        self.digits: bytes = (
-            raw.encode("utf-8", "replace").translate(None, _NOT_DIGITS) if twin is None else twin.digits
-        )
+        self.digits: bytes = raw.encode("utf-8", "replace").translate(None, _NOT_DIGITS) if digits is None else digits
         self.counted = False  # whether its numbers are in the pool's
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is what counts: reading it costs nothing but lower case."""
+        return self._refine is None
 
     def may_hold(self, needle: bytes) -> bool:
         """Whether these letters and digits follow each other in it; False is sure."""
@@ -104,10 +107,11 @@ class Pool:
             self._index()
         if word in self._tokens:
             return True
-        for text in self._searched(word):
-            if _stands(text.lower(), word):
+        needle = word.encode() if word.isascii() else b""
+        for text in self._searched(needle):
+            if (text.is_read or text.may_hold(needle)) and _stands(text.lower(), word):
                 return True
-            if word in tokens(text.lower()):
+            if text.may_hold(needle) and word in tokens(text.lower()):
                 return True
         return False
 
@@ -117,7 +121,7 @@ class Pool:
             self._index()
         if amount in self._numbers:
             return True
-        for text in self._searched(str(amount // UNITS)):
+        for text in self._searched(str(amount // UNITS).encode()):
             self._count(text)
             if amount in self._numbers:
                 return True
@@ -134,16 +138,15 @@ class Pool:
         """Whether something of this shape (see `shape_of`) stands in the texts. Reads all of them: to be asked rarely."""
         return any(text.may_show(shape) and _stands(_DIGIT.sub("0", text.lower()), shape) for text in self._all)
 
-    def _searched(self, word: str) -> Sequence[Text]:
-        """Live texts that may hold this word, newest first."""
-        if not self._live:
-            return ()
-        self._asked += 1
-        needle = word.encode() if word.isascii() else b""
-        digits = needle.translate(None, _NOT_DIGITS)
-        if digits not in self._digits:
-            return ()
-        return [text for text in reversed(self._live) if digits in text.digits and text.may_hold(needle)]
+    def _searched(self, needle: bytes) -> Iterator[Text]:
+        """Live texts in which the digits of this needle follow each other, newest first."""
+        if self._live:
+            self._asked += 1
+            digits = needle.translate(None, _NOT_DIGITS)
+            if digits in self._digits:
+                for text in reversed(self._live):
+                    if digits in text.digits:
+                        yield text
 
     def _index(self) -> None:
         for text in self._live:

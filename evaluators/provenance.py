@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.comparison import is_call
 from evaluators.derived import NUMBERS_MAX, is_derived
 from evaluators.literals import amount_of, amounts_in, forms_of, ids_in, leaves
@@ -39,13 +39,12 @@ class Miss(NamedTuple):
 class Origins:
     """What was seen so far, and the writes that wait for the frame of the run."""
 
-    __slots__ = ("framed", "misses", "seen", "workflow")
+    __slots__ = ("misses", "seen", "workflow")
 
     def __init__(self, context: Context) -> None:
         self.seen = context.shared(Seen)
         self.workflow = context.workflow
         self.misses: list[Miss] = []
-        self.framed = False  # whether the root is a step, and was seen
 
 
 class ArgumentProvenance:
@@ -67,7 +66,7 @@ class ArgumentProvenance:
 
     name = "ArgumentProvenance"
     version = "1"
-    kinds = ALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {"invented", "derived", "not_captured", "redacted"}
 
     def applies(self, workflow: Workflow) -> bool:
@@ -81,15 +80,11 @@ class ArgumentProvenance:
     def update(self, state: Origins, step: Step) -> Judgement | None:
         """Judge a write by what came before it."""
         span = step.span
-        said = None
         if span.tool:
             tool = state.workflow.tools.get(span.tool)
             if tool is not None and tool.writes and is_call(step, state.workflow):
-                said = _judged(state, step, tool)
-        elif not span.parent_id:
-            state.framed = True
-        state.seen.add(step)
-        return said
+                return _judged(state, step, tool)
+        return None
 
     def finish(self, state: Origins, trajectory: Trajectory) -> Iterator[tuple[Step, Judgement]]:
         """The writes that the frame of the run can still explain."""
@@ -128,7 +123,7 @@ def _missed(
     state: Origins, step: Step, paths: list[str], ids: tuple[str, ...], amounts: tuple[int, ...]
 ) -> Judgement | None:
     judgement = _invented(state, paths[:PATHS_MAX])
-    if state.framed:
+    if state.seen.framed:
         return judgement
     state.misses.append(Miss(step, ids, amounts, judgement))
     return None

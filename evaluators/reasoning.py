@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.claims import claims_success, claims_work_of, owns_up
 from evaluators.literals import is_id, leaves, shape_of
 from evaluators.mind import Mind
@@ -12,12 +13,13 @@ from evaluators.thoughts import Said, may_hold_thought, planned_tools, said_in
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 EVIDENCE_MAX = 20
 IDS_MAX = 50  # ids of one thought that are looked for
 LOOKS_MAX = 8  # searches for ids of the same shape, in one run
-_MODELS = frozenset({"llm", "planner"})
+_MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
 _ID = re.compile(r"[^\s\"'`(),;!?<>\[\]{}*|]+")
 _PASS = Judgement("pass", 1.0, "trace")
 _REDACTED = unscored("trace", "redacted", "the thought is replaced by a placeholder")
@@ -58,7 +60,7 @@ class ReasoningQuality:
 
     name = "ReasoningQuality"
     version = "1"
-    kinds = ALL_KINDS
+    kinds = _MODELS | CALL_KINDS
     reason_codes = COMMON_CODES | {
         "other_tool",
         "unseen_value",
@@ -80,7 +82,6 @@ class ReasoningQuality:
 
     def update(self, state: Mind, step: Step) -> Judgement | None:
         """Judge a model's step by what came before it."""
-        state.seen.add(step)
         kind = step.span.kind
         if kind in _MODELS:
             return _answered(state, step)
@@ -210,7 +211,12 @@ def _is_familiar(state: Mind, value: str) -> bool:
 
 
 def _stands(tool: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(tool)}(?![\w-])", text) is not None
+    return _standing(tool).search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _standing(tool: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.-]){re.escape(tool)}(?![\w-])")
 
 
 def _fail(fault: Fault) -> Judgement:

@@ -10,6 +10,8 @@ from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 
 _REASON_CHARS = 500
+# A named tuple's own constructor costs twice as much, and a row is made for every verdict.
+_new = tuple.__new__
 
 
 def fault(error: Exception) -> Judgement:
@@ -38,8 +40,7 @@ def _row(
     if pass_at is not None and score is not None:
         verdict = "pass" if passes(score, pass_at) else "fail"
     told = _text(evidence) if evidence else ""
-    # A named tuple's own constructor costs twice as much, and this is called for every verdict.
-    return tuple.__new__(
+    return _new(
         Result,
         (
             span_id,

@@ -8,19 +8,20 @@ call that it made with it.
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 from evaluators.base import Context
 from evaluators.literals import forms_of, leaves
 from evaluators.pool import Pool, Text
 from schemas.payload import is_placeholder, json_or_text
-from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, is_step
+from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
+MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
 _LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 _CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
-_MODELS = frozenset({"llm", "planner"})
 # Who speaks, as `role` or `type` of a message or of a part, in the dialects of OpenAI, Anthropic, GenAI, LangChain.
 _OWN = frozenset(
     {"assistant", "model", "ai", "aimessage", "aimessagechunk", "tool_call", "tool_use", "function_call"}
@@ -36,7 +37,7 @@ _ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "res
 _SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
 # What a redactor leaves inside a text; and, to find quickly that there is none, what capitals and marks it begins with.
 _MASKS = re.compile(
-    r"__[A-Z][A-Z_]*__|\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
+    r"__[A-Z][A-Z_]*__|(?<!\*)\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
     r"|\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked)(?::[^\]]{0,40})?\]|<(?:redacted|masked)>"
 )
 _CAPITALS = bytes(65 if 65 <= code <= 90 else code for code in range(256))
@@ -45,62 +46,64 @@ _MARKS = (b"[A", b"<A", b"__A", b"***", b"{{A", b"AAAAAAAA", b"[]", b"<>")
 
 
 class Seen:
-    """The texts that a run has seen. Shared in a fold: `add` takes a step once; ask before adding the step in question."""
+    """The texts that a run has seen. Shared in a fold; steps are taken in when the first question comes.
+
+    What a call brings is seen by the steps after it; what a model was given is seen by the model's own step.
+    """
 
     def __init__(self, context: Context) -> None:
-        self._last = -1
-        self._new: list[Step] = []
-        self._words, self._results = Pool(), Pool()
-        self._retold = Pool()  # results as input messages tell them: asked last, for mostly they are there themselves
+        self._steps = context.steps
+        self._taken = 0
+        self.framed = False  # whether the root is a step, and was seen
+        self._results = Pool()  # as the calls brought them
+        self._said = Pool()  # all that input messages say, but for the model's own words
+        # The same told apart, made where somebody asks: words, and results as messages tell them.
+        self._words, self._retold = Pool(), Pool()
+        self._parts: list[tuple[_Messages, bytes]] = []  # not yet told apart, and their digits
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
         self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
         self._roots: tuple[Sequence[Span], Pool] = ((), Pool())
 
-    def add(self, step: Step) -> None:
-        """Take a step in, unread."""
-        if step.index > self._last:
-            self._last = step.index
-            self._new.append(step)
-
-    def words(self) -> Pool:
-        """What people and the system said."""
-        self._take()
-        return self._words
-
-    def has_result(self, value: str) -> bool:
-        """Whether an id stands in what calls and retrievals brought."""
-        self._take()
-        forms = forms_of(value)
-        return self._results.holds(forms) or self._retold.holds(forms)
-
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""
         self._take()
         forms = forms_of(value)
-        return self._results.holds(forms) or self._words.holds(forms) or self._retold.holds(forms)
+        return self._results.holds(forms) or self._said.holds(forms)
+
+    def is_named(self, value: str) -> bool:
+        """Whether an id stands in the words of people or of the system."""
+        self._take()
+        forms = forms_of(value)
+        return self._said.holds(forms) and self._told_apart()[0].holds(forms)
+
+    def is_result(self, value: str) -> bool:
+        """Whether an id stands in what calls and retrievals brought."""
+        self._take()
+        forms = forms_of(value)
+        return self._results.holds(forms) or (self._said.holds(forms) and self._told_apart()[1].holds(forms))
+
+    def is_shape_named(self, shape: str) -> bool:
+        """Whether something of this shape stands in the words. Reads all of them: to be asked rarely."""
+        self._take()
+        return self._said.shows(shape) and self._told_apart()[0].shows(shape)
 
     def shows(self, shape: str) -> bool:
         """Whether something of this shape was seen. Reads everything: to be asked rarely."""
         self._take()
-        return self._results.shows(shape) or self._words.shows(shape)
+        return self._results.shows(shape) or self._said.shows(shape)
 
     def holds_number(self, amount: int) -> bool:
         """Whether a number, in ten-thousandths, was seen."""
         self._take()
-        return any(pool.has_number(amount) for pool in (self._results, self._words, self._retold))
+        return self._results.has_number(amount) or self._said.has_number(amount)
 
     def numbers(self, enough: int) -> set[int]:
         """All numbers seen; where there are more than `enough`, more than that many of them."""
         self._take()
-        found: set[int] = set()
-        for pool in (self._results, self._words, self._retold):
-            numbers = pool.numbers()
-            if len(numbers) > enough:
-                return numbers
-            found |= numbers
-        return found
+        found = self._results.numbers()
+        return found if len(found) > enough else found | self._said.numbers()
 
     def heard(self) -> bool:
         """Whether any words of people or of the system were captured."""
@@ -119,8 +122,9 @@ class Seen:
             return "truncated"
         if self._gap:
             return "not_captured"
-        while self._unmasked and not self._masked:
-            self._masked = _has_mask(self._unmasked.pop())
+        if self._unmasked:
+            self._masked = self._masked or _has_mask("\n".join(self._unmasked))
+            self._unmasked.clear()
         return "redacted" if self._masked else ""
 
     def frame(self, roots: Sequence[Span]) -> Pool:
@@ -134,32 +138,37 @@ class Seen:
         return self._roots[1]
 
     def _take(self) -> None:
-        """Sort the texts of the steps that came since the last question; what came together is searched as one text."""
-        if not self._new:
+        """Sort the texts of the steps that came since the last question."""
+        steps, at = self._steps, self._taken
+        end = len(steps)
+        if end and steps[-1].span.kind in _CALLS:
+            end -= 1  # the call that the run has come to: what it brings is not seen by itself
+        if at >= end:
             return
-        results: list[str] = []
-        messages: list[_Messages] = []
-        for step in self._new:
+        self._taken = end
+        for step in steps[at:end]:
             span = step.span
+            if not span.parent_id and not span.tool:
+                self.framed = True
             if span.flags & _LOSSY:
                 self._lossy = True
             if span.kind in _CALLS:
-                self._result(step, results)
+                self._result(step)
             if span.input_messages is not None:
-                self._messages(step.agent, span.input_messages, messages)
-            elif span.kind in _MODELS:
-                self._unheard = True
-        self._new.clear()
-        if results:
-            self._results.add(Text("\n".join(results)))
-        if messages:
-            raw = "\n".join(part.raw for part in messages)
-            said = Text(raw, lambda: "\n".join(part.words() for part in messages))
-            self._words.add(said)
-            if "tool" in raw or "unction" in raw:
-                self._retold.add(Text(raw, lambda: "\n".join(part.results() for part in messages), said))
+                self._messages(step.agent, span.input_messages)
+            elif (span.kind == "llm" or (span.kind == "planner" and span.model)) and span.status != ERROR:
+                self._unheard = True  # a call of a model; a span around planning has its messages in the call below
 
-    def _result(self, step: Step, results: list[str]) -> None:
+    def _told_apart(self) -> tuple[Pool, Pool]:
+        """Words, and results as messages tell them."""
+        for part, digits in self._parts:
+            self._words.add(Text(part.raw, part.words, digits))
+            if "tool" in part.raw or "unction" in part.raw:
+                self._retold.add(Text(part.raw, part.results, digits))
+        self._parts.clear()
+        return self._words, self._retold
+
+    def _result(self, step: Step) -> None:
         span = step.span
         if span.result is None:
             self._gap = self._gap or (span.kind != "handoff" and not step.call.failed)
@@ -172,13 +181,12 @@ class Seen:
         self._unmasked.append(span.result)
         if span.kind == "human":
             self._words.add(Text(span.result))
+            self._said.add(Text(span.result))
             self._speaks = True
-        elif step.call.failed:
-            self._results.add(Text(span.result, partial(_without_echo, step)))
         else:
-            results.append(span.result)
+            self._results.add(Text(span.result, partial(_without_echo, step) if step.call.failed else None))
 
-    def _messages(self, agent: str, raw: str, messages: "list[_Messages]") -> None:
+    def _messages(self, agent: str, raw: str) -> None:
         """Input messages mostly repeat the whole talk: of a text that goes on where the last one ended, what is new."""
         before = self._heard.get(agent)
         self._heard[agent] = whole = raw
@@ -190,7 +198,9 @@ class Seen:
             return
         self._unmasked.append(raw)
         part = _Messages(raw, self._answered)
-        messages.append(part)
+        text = Text(raw, part.all)
+        self._said.add(text)
+        self._parts.append((part, text.digits))
         if not self._speaks:
             self._speaks = any(who in raw for who in _SPEAKERS) or bool(part.words().strip())
 
@@ -264,5 +274,6 @@ def _has_mask(text: str) -> bool:
     for mark in _MARKS:
         if mark in marks:
             # <INSTRUCTIONS>...</INSTRUCTIONS> is markup, <PHONE_NUMBER> is a redactor's.
-            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in _MASKS.finditer(text))
+            found = islice(_MASKS.finditer(text), MASKS_MAX)
+            return any(m.group(1) is None or f"</{m.group(1)}" not in text for m in found)
     return False

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.comparison import EVIDENCE_MAX, MAYBE_CALLS, is_call
+from evaluators.base import CALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
+from evaluators.comparison import EVIDENCE_MAX, is_call
 from evaluators.matching import decides, forbidden
 from evaluators.offered import Offers, is_offered
 from evaluators.precedence import Precedence, has_rules
@@ -12,10 +12,8 @@ from evaluators.repeats import Repeats
 from evaluators.slots import Slot, Slots
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement
-from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-_OFFERING: frozenset[StepKind] = frozenset({"llm", "planner", "agent", "verifier"})
 _BY_TRUTH = Judgement("pass", 1.0, "task_truth")
 _BY_REGISTRY = Judgement("pass", 1.0, "registry")
 _BY_OFFER = Judgement("pass", 1.0, "trace")
@@ -41,7 +39,7 @@ class Choices:
     def __init__(self, context: Context) -> None:
         workflow, truth = context.workflow, context.truth
         self.workflow, self.truth = workflow, truth
-        self.offers = Offers()
+        self.offers = context.shared(Offers)
         self.precedence = context.shared(Precedence) if has_rules(workflow) else None
         self.repeats = context.shared(Repeats) if workflow.tools else None
         self.slots = Slots(truth, workflow) if truth is not None else None
@@ -181,7 +179,7 @@ class ToolSelectionAccuracy:
 
     name = "ToolSelectionAccuracy"
     version = "1"
-    kinds = MAYBE_CALLS | _OFFERING
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         "not_offered",
         "unknown_tool",
@@ -206,12 +204,8 @@ class ToolSelectionAccuracy:
         return Choices(context)
 
     def update(self, state: Choices, step: Step) -> Judgement | None:
-        """Judge a call; keep what a model was offered."""
+        """Judge a call."""
         span = step.span
-        if span.kind in _OFFERING:
-            if span.tool_definitions is not None:
-                state.offers.add(step)
-            return None
         if state.precedence is not None:
             state.precedence.breach(step)  # a handoff that no registry has may be what a rule asks for
         if span.kind not in CALL_KINDS and not is_call(step, state.workflow):

@@ -1,4 +1,4 @@
-"""What the agent said to people, and whether a required output is among it.
+"""What the agent said to people: whether a required output is among it, and whether it owns up to a failure.
 
 The law: numbers compare by value (1,786 is 1786 is $1,786.00, and 4 is not in 2024); a phrase must stand there as whole
 words, and not in a clause that denies it; anything else compares without regard to case and commas.
@@ -6,15 +6,32 @@ words, and not in a clause that denies it; anything else compares without regard
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from schemas.payload import json_or_text
 from schemas.span import Span
 
 TEXTS_MAX = 2_000  # messages of one trajectory that are read
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w*[A-Za-z_])")
+_DEPTH_MAX = 20  # levels of a message that are looked into
+_OTHERS = frozenset({"user", "human", "tool", "function", "system", "developer"})  # whose texts are not the assistant's
+_TEXT_TYPES = frozenset({"text", "output_text", "message", "ai", "assistant", "AIMessage", "AIMessageChunk"})
+_INNER_KEYS = ("parts", "message", "choices", "kwargs", "messages", "generations")
+_NUMBER = re.compile(r"(?<![\w.])-?\d++(?:\.\d++)?+(?!\w*[A-Za-z_])")  # never gives back: hostile digits cost no square
 _WHOLE_NUMBER = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_DIGIT = re.compile(r"\d")
+_LETTERS = re.compile(r"[a-z]+")
 _DENIAL = re.compile(r"\b(?:no|not|never|cannot|without|unable|\w+n['’]t)\b")
+_OWNING_UP = re.compile(
+    r"\b(?:unfortunately|sorry|apologi[sz]e|apologies|unable|unsuccessful|unavailable|impossible|insufficient|failed|failure"
+    r"|cannot|can['\u2019]t|could(?: not|n['\u2019]t)|went wrong|declined|rejected|denied"
+    r"|not (?:yet )?(?:possible|available|able|enough)"
+    r"|(?:is|are|was|were|has|have|had|did|does|will|would)(?: not|n['\u2019]t)|won['\u2019]t"
+    r"|(?<!any )(?<!no )(?<!further )(?<!other )(?:issues?|problems?|errors?|trouble))\b",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:if|should|whether|in case|whenever|until|unless)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[.!?;:\n]\s")
 
 
@@ -31,37 +48,98 @@ def assistant_texts(spans: Iterable[Span]) -> Iterator[str]:
                 return
 
 
-def _texts(message: Any) -> Iterator[str]:
-    """Texts in a message of any of the usual shapes: a text, a list, `content`, `parts`."""
+def _texts(message: Any, depth: int = 0) -> Iterator[str]:
+    """Texts in a message of any of the usual shapes: a text, a list, `content`, `parts`, `choices`."""
     if isinstance(message, str):
         yield message
+    elif depth > _DEPTH_MAX:
+        return
     elif isinstance(message, list):
         for item in message:
-            yield from _texts(item)
-    elif isinstance(message, dict) and message.get("role", "assistant") in ("assistant", "model", "ai"):
-        if message.get("type", "text") in ("text", "output_text", "message"):
+            yield from _texts(item, depth + 1)
+    elif isinstance(message, dict) and str(message.get("role", "")).lower() not in _OTHERS:
+        if str(message.get("type") or "text") in _TEXT_TYPES:
             for key in ("content", "text"):
-                yield from _texts(message.get(key))
-        yield from _texts(message.get("parts"))
+                yield from _texts(message.get(key), depth + 1)
+        for key in _INNER_KEYS:
+            inner = message.get(key)
+            if isinstance(inner, dict | list):
+                yield from _texts(inner, depth + 1)
+
+
+def owns_up(span: Span) -> bool:
+    """Whether what a span says to people owns up to something that did not work, other than as a condition.
+
+    English words; where none of them stands, a person who reads it takes it that all went well.
+    """
+    texts = assistant_texts((span,))
+    return any(not _CONDITION.search(_clause(text, at.start())) for text in texts for at in _OWNING_UP.finditer(text))
+
+
+class Wanted(NamedTuple):
+    """A required output, read once."""
+
+    output: str  # as it was required
+    number: float | None  # it is one
+    phrase: str  # else what must stand there, plain
+    probe: str  # letters that every text has in which the phrase stands; "" where there is no telling
+
+
+@lru_cache(maxsize=1024)
+def wanted(output: str) -> Wanted:
+    """What must be said for this output."""
+    plain = _plain(output)
+    number = _WHOLE_NUMBER.fullmatch(plain)
+    if number is not None:
+        return Wanted(output, float(number.group(1)), "", "")
+    phrase = plain.replace(",", "")
+    return Wanted(output, None, phrase, max(_LETTERS.findall(phrase), key=len, default=""))
+
+
+def may_say(captured: str, outputs: Iterable[Wanted]) -> bool:
+    """Whether messages, as captured, can hold one of these outputs: a quick look that spares the reading of most."""
+    folded = ""
+    for want in outputs:
+        if want.number is not None:
+            if _DIGIT.search(captured):
+                return True
+        elif not want.probe:
+            return True
+        else:
+            folded = folded or captured.casefold()
+            if want.probe in folded:
+                return True
+    return False
 
 
 def unsaid(required: Iterable[str], texts: Iterable[str]) -> list[str]:
     """The required outputs that none of these texts says."""
     said = [_plain(text) for text in texts]
-    numbers = {float(number) for text in said for number in _NUMBER.findall(text)}
-    return [output for output in required if not _is_said(_plain(output), said, numbers)]
+    numbers = _Numbers(said)
+    return [output for output in required if not _is_said(wanted(output), said, numbers)]
+
+
+class _Numbers:
+    """The numbers in texts, found when they are first asked for."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+        self._found: set[float] | None = None
+
+    def __contains__(self, number: float) -> bool:
+        if self._found is None:
+            self._found = {float(found) for text in self._texts for found in _NUMBER.findall(text)}
+        return number in self._found
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"(?<=\d),(?=\d)", "", text).casefold().strip()
+    return (_COMMA.sub("", text) if "," in text else text).casefold().strip()
 
 
-def _is_said(output: str, said: list[str], numbers: set[float]) -> bool:
-    number = _WHOLE_NUMBER.fullmatch(output)
-    if number is not None:
-        return float(number.group(1)) in numbers
-    output = output.replace(",", "")
-    return not output or any(_stands_in(output, text.replace(",", "")) for text in said)
+def _is_said(want: Wanted, said: list[str], numbers: _Numbers) -> bool:
+    if want.number is not None:
+        return want.number in numbers
+    return not want.phrase or any(_stands_in(want.phrase, text.replace(",", "")) for text in said)
 
 
 def _stands_in(phrase: str, text: str) -> bool:

@@ -1,6 +1,7 @@
 """ToolCallSuccess: did the call work, whatever its status says?"""
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, scored, unscored
+from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
+from evaluators.comparison import is_call
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
@@ -33,7 +34,7 @@ class ToolCallSuccess:
 
     name = "ToolCallSuccess"
     version = "1"
-    kinds = CALL_KINDS
+    kinds = MAYBE_CALLS
     reason_codes = COMMON_CODES | {
         "error_status",
         "error_type",
@@ -46,7 +47,9 @@ class ToolCallSuccess:
     }
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
-        """The judgement of one call."""
+        """The judgement of one call; None for a handoff, or a question to a person, that no registry declares as a tool."""
+        if not is_call(step, workflow):
+            return None
         call, span = step.call, step.span
         if call.failure is not None:
             return _failed(call.failure)

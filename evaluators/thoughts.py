@@ -12,10 +12,11 @@ import orjson
 from schemas.payload import json_or_text, read_arguments
 
 PLAN_STEPS_MAX = 100
-# Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it. An
-# expression that begins with one fixed character is as fast as a search for one word.
+# Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it; of
+# either. An expression that begins with one fixed character is as fast as two searches for a word.
 _REASONING = re.compile(r'"(?:reasoning|thinking|thought")')
 _REQUEST = re.compile(r'"(?:arg(?:s|uments)"|tool_use")')
+_EITHER = re.compile(r'"(?:arg(?:s|uments)"|tool_use"|reasoning"|thinking"|thought")')
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
 _REASONS = frozenset({"reasoning", "thinking"})
 _OTHERS = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
@@ -31,7 +32,9 @@ _INSIDE = (
     "function_call",
     "output",
 )
-_REACT = re.compile(r"Thought:(.*?)(?:\n\s*Action:\s*([\w.\-]+)(?:\s*\n\s*Action Input:\s*(.*))?|\Z)", re.DOTALL)
+_REACT = re.compile(
+    r"Thought:(.*?)(?:\n[ \t]*Action:[ \t]*([\w.\-]+)(?:[ \t]*\n[ \t]*Action Input:(.*))?|\Z)", re.DOTALL
+)
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _PLAN_KEYS = ("steps", "plan", "tasks", "actions")
 _TOOL_KEYS = ("tool", "tool_name", "function", "action", "name")
@@ -64,6 +67,8 @@ class Said(NamedTuple):
 
 def may_hold_thought(raw: str) -> bool:
     """Whether output messages may hold a thought; False is sure."""
+    if _EITHER.search(raw) is None:
+        return "Thought:" in raw
     if _REQUEST.search(raw) is not None and ('"text"' in raw or '"content"' in raw):
         return True
     return _REASONING.search(raw) is not None or "Thought:" in raw
@@ -97,10 +102,10 @@ def said_in(raw: str) -> Said:
 
 
 def _read(message: dict[str, Any], stack: list[Any], reasons: list[str], calls: list[Call]) -> None:
-    kind = message.get("type")
-    if message.get("role") in _OTHERS or (isinstance(kind, str) and kind in _OTHERS):
+    role, kind = (said if isinstance(said, str) else "" for said in (message.get("role"), message.get("type")))
+    if role in _OTHERS or kind in _OTHERS:
         return
-    if (isinstance(kind, str) and kind in _REASONS) or message.get("thought") is True:
+    if kind in _REASONS or message.get("thought") is True:
         said = (message.get(key) for key in ("content", "text", "thinking", "reasoning"))
         reasons.extend(text for text in said if isinstance(text, str))
         return

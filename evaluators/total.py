@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from evaluators.base import COMMON_CODES, Context, scored, unscored
+from evaluators.recovery import Failures
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement, Result
 from schemas.trajectory import Step, Trajectory
@@ -16,35 +17,80 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
 }
 PASS_AT = 0.7
 HARD_CAP = 0.25  # what a run with a hard failure scores at most, whatever its other parts
-_HARD = {"IterationCap": frozenset({"too_many_steps", "too_many_repeats"})}
-_HARD_ANYWHERE = frozenset({"forbidden_call", "other_customer"})
+CACHED_MAX = 64  # judgements kept in one fold: as many as different parts, until it is full
+_HARD_CODES = frozenset({"too_many_steps", "too_many_repeats", "forbidden_call", "other_customer"})
+# To stay within limits is no work: an idle run does.
+_LIMITS = frozenset({"IterationCap", "LatencyBudget", "CostBudget"})
+_NOTHING_SCORED = unscored("trace", "nothing_scored", "none of the weighted evaluators could score what this run did")
+
+_Parts = tuple[tuple[str, float], ...]  # the score of each weighted evaluator that has one, in the order of the weights
 
 
 class Scores:
     """What the weighted evaluators said of the steps so far: sum and number of their scores; the first hard failure."""
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self.weights = weights
-        self.steps: dict[str, tuple[float, int]] = {}
-        self.hard: Result | None = None
+    __slots__ = ("failures", "hard", "known", "late", "late_hard", "late_steps", "steps", "weights")
 
-    def add(self, result: Result) -> None:
-        """Take in a result about a step."""
-        name, score = result.evaluator, result.score
-        if score is not None and name in self.weights:
-            total, count = self.steps.get(name, (0.0, 0))
-            self.steps[name] = total + score, count + 1
-        if self.hard is None and result.verdict == "fail" and _is_hard(result):
-            self.hard = result
+    def __init__(self, context: Context) -> None:
+        self.weights = context.workflow.trajectory_weights or DEFAULT_WEIGHTS
+        self.failures = context.shared(Failures)
+        self.steps: dict[str, list[float]] = {}  # by evaluator: sum, count
+        self.hard: str = ""
+        self.known: dict[tuple[_Parts, str, bool], Judgement] = {}
+        self.late: Sequence[Result] = ()  # what was read last of what only the whole could tell, and what it came to
+        self.late_hard = ""
+        self.late_steps: dict[str, list[float]] = {}
+
+    def add(self, said: Sequence[Result]) -> None:
+        """Take in what was said of a step."""
+        weights = self.weights
+        for result in said:
+            if result.evaluator in weights:
+                _count(self.steps, result)
+            if result.verdict == "fail" and not self.hard:
+                self.hard = _hard_of(result)
+
+    def read(self, late: Sequence[Result]) -> None:
+        """Take in what only the whole could tell of the steps; it replaces what was read before."""
+        if late == self.late:
+            return
+        self.late, self.late_hard, self.late_steps = late, "", {}
+        weights = self.weights
+        for result in late:
+            if result.evaluator in weights:
+                _count(self.late_steps, result)
+            if result.verdict == "fail" and not self.late_hard:
+                self.late_hard = _hard_of(result)
+
+
+def _count(sums: dict[str, list[float]], result: Result) -> None:
+    score = result.score
+    if score is None:
+        return
+    of = sums.get(result.evaluator)
+    if of is None:
+        sums[result.evaluator] = [score, 1]
+    else:
+        of[0] += score
+        of[1] += 1
+
+
+def _hard_of(result: Result) -> str:
+    return f"{result.evaluator} {result.reason_code}" if result.reason_code in _HARD_CODES else ""
 
 
 class TrajectoryScore:
     """The weighted mean of what was scored, by the workflow's `trajectory_weights`, weights renormalised.
 
     Counts: of each weighted evaluator its trajectory result, else the mean of its step results; unscored and error
-    results drop out with their weight, and the evidence says which parts counted. A hard failure (a cap crossed, a
-    forbidden call, a write on another customer) caps it at 0.25.
-    Does not count: anything for a run of which nothing could be scored; doing nothing earns nothing.
+    results drop out with their weight, and the evidence says which parts counted. A hard failure caps it at 0.25:
+    - a cap that was crossed, a forbidden call, a write on another customer;
+    - a declared write that failed, openly or swallowed, and that nothing recovered before the run was closed as if all were
+      well: nothing that was said owns up to it, it was not handed to a person, and no task truth says that the task was
+      done without it;
+    - nothing done at all where the task truth expects a write.
+    Does not count: anything for a run of which nothing could be scored; doing nothing earns nothing, and budgets and caps
+    that were kept earn nothing alone.
 
     Fails: low_score (below 0.7 by default), hard_failure. Unscored: nothing_scored.
     """
@@ -60,52 +106,81 @@ class TrajectoryScore:
 
     def initial(self, context: Context) -> Scores:
         """No scores yet."""
-        return Scores(context.workflow.trajectory_weights or DEFAULT_WEIGHTS)
+        return Scores(context)
 
     def update(self, state: Scores, step: Step, said: Sequence[Result]) -> None:
         """Keep the scores of a step."""
-        for result in said:
-            state.add(result)
+        state.add(said)
 
     def combine(
         self, state: Scores, trajectory: Trajectory, late: Sequence[Result], whole: Mapping[str, Result]
     ) -> Judgement | None:
         """One judgement of the trajectory."""
-        weights = state.weights
-        parts = _parts(state, late, whole)
-        total = sum(weights[name] for name in parts)
-        if not total:
-            return unscored("trace", "nothing_scored", "none of the weighted evaluators could score this run")
-        score = min(1.0, sum(weights[name] * part for name, part in parts.items()) / total)
-        hard = state.hard or next((r for r in (*late, *whole.values()) if r.verdict == "fail" and _is_hard(r)), None)
-        evidence = {"parts": {name: {"score": round(p, 6), "weight": weights[name]} for name, p in parts.items()}}
-        said = " + ".join(f"{weights[name]:g} x {name} {part:.3g}" for name, part in parts.items())
-        reason = f"({said}) / {total:g} = {score:.3g}"
-        basis: Basis = "task_truth" if trajectory.truth is not None else "trace"
-        if hard is not None:
-            reason = f"{reason}; at most {HARD_CAP} after {hard.evaluator} {hard.reason_code}"
-            return scored(min(score, HARD_CAP), basis, "hard_failure", reason, evidence, pass_at=PASS_AT)
-        return scored(score, basis, "" if score >= PASS_AT else "low_score", reason, evidence, pass_at=PASS_AT)
+        state.read(late)
+        parts = _parts(state, whole)
+        hard = state.hard or state.late_hard or _hard(state, trajectory, whole)
+        key = parts, hard, trajectory.truth is None
+        known = state.known.get(key)
+        if known is None:
+            known = _judgement(parts, state.weights, hard, "trace" if trajectory.truth is None else "task_truth")
+            if len(state.known) < CACHED_MAX:
+                state.known[key] = known
+        return known
 
 
-def _is_hard(result: Result) -> bool:
-    """Whether a failed result caps the run."""
-    return result.reason_code in _HARD_ANYWHERE or result.reason_code in _HARD.get(result.evaluator, ())
+def _judgement(parts: _Parts, weights: Mapping[str, float], hard: str, basis: Basis) -> Judgement:
+    total = sum(weights[name] for name, _ in parts)
+    if not total or (not hard and all(name in _LIMITS for name, _ in parts)):
+        return scored(0.0, basis, "hard_failure", f"0 after {hard}", pass_at=PASS_AT) if hard else _NOTHING_SCORED
+    score = min(1.0, sum(weights[name] * part for name, part in parts) / total)
+    evidence = {"parts": {name: {"score": round(part, 6), "weight": weights[name]} for name, part in parts}}
+    said = " + ".join(f"{weights[name]:g} x {name} {part:.3g}" for name, part in parts)
+    reason = f"({said}) / {total:g} = {score:.3g}"
+    if hard:
+        reason = f"{reason}; at most {HARD_CAP} after {hard}"
+        return scored(min(score, HARD_CAP), basis, "hard_failure", reason, evidence, pass_at=PASS_AT)
+    return scored(score, basis, "" if score >= PASS_AT else "low_score", reason, evidence, pass_at=PASS_AT)
 
 
-def _parts(state: Scores, late: Sequence[Result], whole: Mapping[str, Result]) -> dict[str, float]:
-    """The score of each weighted evaluator that has one, in the order of the weights."""
-    parts: dict[str, float] = {}
+def _hard(state: Scores, trajectory: Trajectory, whole: Mapping[str, Result]) -> str:
+    """What caps the run, beside what was said of its steps; "" when nothing does."""
+    for result in whole.values():
+        if result.verdict == "fail" and (hard := _hard_of(result)):
+            return hard
+    return _undone(state, trajectory, whole) if trajectory.closed else ""
+
+
+def _undone(state: Scores, trajectory: Trajectory, whole: Mapping[str, Result]) -> str:
+    """What a closed run left undone: a failed write that nothing recovered, or everything."""
+    done = whole.get("TaskCompletion")
+    code = done.reason_code if done is not None else ""
+    if code == "missing_write":
+        calls = whole.get("FunctionCallAccuracy")
+        if calls is None or calls.score == 0.0:
+            return "nothing that the task expects was done"
+    if code == "handed_to_human" or (done is not None and done.verdict == "pass"):
+        return ""
+    write = state.failures.write()
+    if write is None or state.failures.owned_up(write, trajectory.roots):
+        return ""
+    return f"{write.label} failed and was not recovered"
+
+
+_NO_SCORES = (0.0, 0)
+
+
+def _parts(state: Scores, whole: Mapping[str, Result]) -> _Parts:
+    parts: list[tuple[str, float]] = []
+    steps, late = state.steps, state.late_steps
     for name in state.weights:
         told = whole.get(name)
         if told is not None and told.verdict != "error":
             if told.score is not None:
-                parts[name] = told.score
+                parts.append((name, told.score))
             continue
-        total, count = state.steps.get(name, (0.0, 0))
-        for r in late:
-            if r.evaluator == name and r.score is not None:
-                total, count = total + r.score, count + 1
+        total, count = steps.get(name, _NO_SCORES)
+        if name in late:
+            total, count = total + late[name][0], count + late[name][1]
         if count:
-            parts[name] = total / count
-    return parts
+            parts.append((name, total / count))
+    return tuple(parts)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
+from evaluators.base import CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.comparison import EVIDENCE_MAX
 from evaluators.matching import decides
 from evaluators.verdicts import Verdicts
@@ -21,16 +21,19 @@ _NOT_PARSED = unscored("trace", "not_parsed", "no verdict can be read from what 
 _BROKE = unscored("trace", "verifier_failed", "the verifier itself failed, and gave no verdict")
 
 
-class Unrecovered:
+class Unrecovered(Follower):
     """The failed writes that no later success has made good, by tool."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context, context.calls)
         self.workflow = context.workflow
         self.verdicts = context.shared(Verdicts)
         self.failed: dict[str, dict[bytes, Step]] = {}  # by tool, then by what they write to: the last failure
 
-    def add(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
         """Take a call in."""
+        if step.span.kind not in CALL_KINDS:
+            return
         call = step.call
         if call.executed:
             if self.failed:
@@ -93,7 +96,7 @@ class VerifierPass:
 
     name = "VerifierPass"
     version = "1"
-    kinds = CALL_KINDS | _VERIFIER
+    kinds = _VERIFIER
     reason_codes = COMMON_CODES | {"rejected", "missed", "not_captured", "not_parsed", "verifier_failed"}
 
     def applies(self, workflow: Workflow) -> bool:
@@ -105,12 +108,8 @@ class VerifierPass:
         return Unrecovered(context)
 
     def update(self, state: Unrecovered, step: Step) -> Judgement | None:
-        """Keep the writes that failed; judge a verifier."""
-        if step.span.kind == "verifier":
-            return _judged(state, step)
-        if state.failed or step.call.failure is not None:
-            state.add(step)
-        return None
+        """Judge a verifier."""
+        return _judged(state, step)
 
     def finish(self, state: Unrecovered, trajectory: Trajectory) -> Iterable[tuple[None, Judgement]]:
         """Nothing: a verifier is judged by what came before it."""
@@ -123,6 +122,7 @@ def _judged(state: Unrecovered, step: Step) -> Judgement:
         return _silent(step.span)
     if not said:
         return _REJECTED
+    state.catch_up()
     if not state.failed:
         return _PASS
     missed = state.steps()

@@ -166,8 +166,13 @@ def validate(model: type[M], data: Any, source: str, line_of: LineOf) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = [_problem(model, dict(e), source, line_of) for e in error.errors(include_url=False)]
-        raise ConfigError(sorted(set(found), key=lambda problem: problem.line)) from error
+        raise ConfigError(problems_of(model, error, source, line_of)) from error
+
+
+def problems_of(model: type[BaseModel], error: ValidationError, source: str, line_of: LineOf) -> list[Problem]:
+    """What `error` says of a `model`, each once, in the order of lines."""
+    found = {_problem(model, dict(e), source, line_of) for e in error.errors(include_url=False)}
+    return sorted(found, key=lambda problem: (problem.line, problem.message))
 
 
 def _problem(model: type[BaseModel], error: dict[str, Any], source: str, line_of: LineOf) -> Problem:

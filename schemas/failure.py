@@ -6,10 +6,12 @@ the `error_type` that decode makes of them; E8 and E9 need the other spans of th
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from schemas.payload import json_object, json_or_text
+from schemas.errortext import doubtful_text, error_text
+from schemas.payload import json_or_text, read_result
 from schemas.span import ERROR, Span
 
 Severity = Literal[
@@ -35,19 +37,18 @@ _CONTROL_FLOW = re.compile(
 _ERROR_WORDS = frozenset(
     {"error", "errored", "failed", "failure", "fatal", "exception", "denied", "unauthorized", "timeout"}
 )
-_NO_ERROR_WORDS = frozenset({"", "0", "false", "no", "none", "null", "ok", "n/a"})
-_ERROR_KEYS = ("error", "errors", "error_message", "exception")
-_EXPLAINING_KEYS = ("message", "detail", "reason")
-_ERROR_TEXT = re.compile(
-    r"error(?::| executing| invoking| running| while |$)|exception:|traceback \(most recent call last\)|fatal:"
-    r"|tool error|failed to |http error|[45]\d\d (?:client|server) error"
-    # Sentences that frameworks put in the place of a result.
-    r"|an error occurred while running the tool|i encountered an error|i tried reusing the same input"
-    r"|you tried to use the tool .* but it doesn't exist|.{1,80} is not a valid tool, try one of"
-    r"|unknown tool|tool .{1,80} (?:not found|execution failed)",
-    re.IGNORECASE,
+_NO_ERROR_WORDS = frozenset(
+    {"", "0", "false", "no", "none", "null", "nil", "undefined", "ok", "success", "n/a", "-", "no error", "no errors"}
 )
-_ANCHOR_CHARS = 200
+_ERROR_KEYS = ("error", "errors", "error_message", "errorMessage", "error_msg", "exception", "traceback")
+_ERROR_CODE_KEYS = ("error_code", "errorCode")
+_EXPLAINING_KEYS = ("message", "detail", "reason")
+_WRAPPING_KEYS = ("result", "response", "output")  # an error may stand one level deeper in these
+_FALSE_TEXTS = ("false", "False", "FALSE")
+_TRUE_TEXTS = ("true", "True", "TRUE")
+_HTTP_FAULT = re.compile(r"[45]\d\d(?!\d)")
+_DEPTH_MAX = 5  # levels of an `error` value that are looked into
+_DOCUMENT_CHARS = 200  # a longer text that a retrieval gave is a document, whatever it begins with
 _ERRORS_ARE_ITS_BUSINESS = re.compile(
     r"(?:^|[^a-z])(?:logs?|errors?|exceptions?|diagnos[a-z]*|lint(?:er|ing)?|tests?|traces?|incidents?)(?:$|[^a-z])"
 )
@@ -57,7 +58,7 @@ _RESULT_KINDS = frozenset({"tool_call", "retrieval", "handoff"})
 
 def failure_of(span: Span, result: Any) -> Failure | None:
     """The failure of this step, or None. `result` is the parsed and unwrapped result, None when not captured."""
-    if span.status == ERROR or span.error_type or span.exception:
+    if span.status == ERROR or span.exception or (span.error_type and _is_error(span.error_type)):
         said = _said_failure(span)
         if said is not None:
             return said
@@ -75,7 +76,7 @@ def _said_failure(span: Span) -> Failure | None:
         return Failure("E1" if span.status == ERROR else "E4", "handled", False, message)
     if span.status == ERROR:
         return Failure("E1", "failed", False, message)
-    if span.error_type:
+    if span.error_type and _is_error(span.error_type):
         return Failure("E2", "failed", False, message)
     handled = span.kind not in _RESULT_KINDS
     return Failure("E4", "handled" if handled else "failed", False, message)
@@ -83,8 +84,11 @@ def _said_failure(span: Span) -> Failure | None:
 
 def _result_failure(span: Span, result: Any) -> Failure | None:
     found = _read(result)
-    if found is not None and span.kind == "retrieval" and result == found[2] == "error":
-        found = None  # a document may consist of that word
+    if found is not None and span.kind == "retrieval" and isinstance(result, str):
+        if result == found[2] == "error":
+            found = None  # a document may consist of that word
+        elif len(result) > _DOCUMENT_CHARS:
+            found = found[0], "suspect", found[2]
     if found is None:
         empty = span.kind == "retrieval" and result in ("", [], {})
         return Failure("E10", "suspect", False, "the result is empty") if empty else None
@@ -99,81 +103,150 @@ Found = tuple[str, Severity, str]
 
 
 def _read(result: Any) -> Found | None:
-    """E5 and E6 on a result; of MCP-like content one level deeper."""
+    """E5 and E6 on a result; of MCP-like content and of a wrapping key one level deeper."""
     if isinstance(result, str):
         return _read_text(result)
     if isinstance(result, dict):
-        return _read_object(result) or _read_parts(result.get("content"))
+        return _read_object(result) or _read_wrapped(result)
     return _read_parts(result)
 
 
+def _read_wrapped(value: dict[str, Any]) -> Found | None:
+    """What stands in `content` parts, or in the object that a result holds beside other keys."""
+    for key in _WRAPPING_KEYS:
+        inner = value.get(key)
+        if isinstance(inner, dict) and (found := _read_object(inner)):
+            return found
+    return _read_parts(value.get("content"))
+
+
 def _read_parts(parts: Any) -> Found | None:
-    """Content parts, `[{"type": "text", "text": ...}]`: their text, or the object in it."""
+    """Content parts, `[{"type": "text", "text": ...}]`: their text, or the object in it. One small object in a list."""
     if not isinstance(parts, list):
         return None
+    lone = len(parts) == 1
     for part in parts:
-        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
-        if not isinstance(text, str):
+        if not isinstance(part, dict):
             continue
-        value = json_object(text)
-        found = _read_text(text) if value is None else _read_object(value)
+        text = part.get("text")
+        if not isinstance(text, str) or part.get("type", "text" if lone else "") != "text":
+            continue
+        value = read_result(text)
+        found = _read_object(value) if isinstance(value, dict) else _read_text(text)
         if found is not None:
             return found
+    if lone and isinstance(parts[0], dict) and len(parts[0]) <= 2:
+        return _read_object(parts[0])
     return None
 
 
 def _read_text(text: str) -> Found | None:
-    start = text[:_ANCHOR_CHARS].strip()
-    return ("E6", "failed", start) if _ERROR_TEXT.match(start) else None
+    said = error_text(text)
+    if said:
+        return "E6", "failed", said
+    said = doubtful_text(text)
+    return ("E6", "suspect", said) if said else None
 
 
 def _read_object(value: dict[str, Any]) -> Found | None:
-    """E5: the keys by which a result says that it is an error."""
-    for flag in ("isError", "is_error"):
-        if value.get(flag) is True:
-            return "E5", "failed", f"{flag} is true{_explained(value)}"
-    for key in _ERROR_KEYS:
-        if key in value and _is_error(value[key]):
-            return "E5", "failed", f"{key}: {_text(value[key])}"
-    for key in ("success", "ok", "succeeded"):
-        if value.get(key) is False:
-            return "E5", "failed", f"{key} is false{_explained(value)}"
-    if value.get("type") == "error":
-        return "E5", "failed", f"type is error{_explained(value)}"
-    return _read_code(value) or _read_status(value)
+    """E5: the keys by which a result says that it is an error; the gravest of them where there are several."""
+    if _TELLING.isdisjoint(value):
+        return None
+    told = [(place, tells(key, value)) for key in value if (rule := _TELLING_KEYS.get(key)) for place, tells in [rule]]
+    return min(((place, found) for place, found in told if found is not None), default=(0, None))[1]
 
 
-def _read_code(value: dict[str, Any]) -> Found | None:
-    for key in ("status_code", "statusCode", "http_status", "code"):
-        code = value.get(key)
-        if type(code) is int and 400 <= code <= 599:  # a postal code or an amount is not one
-            return "E5", "failed", f"{key} is {code}{_explained(value)}"
-    return None
+def _flag(key: str, value: dict[str, Any]) -> Found | None:
+    said = value[key]
+    return ("E5", "failed", f"{key} is true{_explained(value)}") if said is True or said in _TRUE_TEXTS else None
 
 
-def _read_status(value: dict[str, Any]) -> Found | None:
-    for key in ("response_status", "result"):
-        if _is_error_word(value.get(key)):
-            return "E5", "failed", f"{key} is {value[key]}{_explained(value)}"
-    for key in ("status", "state"):
-        if _is_error_word(value.get(key)):
-            # `status` is often domain data ("payment failed last month"): sure only where the object is about the call.
-            sure = len(value) <= 3 or any(k in value for k in (*_EXPLAINING_KEYS, *_ERROR_KEYS, "error_code"))
-            return "E5", "failed" if sure else "suspect", f"{key} is {value[key]}{_explained(value)}"
-    return None
+def _error_key(key: str, value: dict[str, Any]) -> Found | None:
+    if not _is_error(value[key]):
+        return None
+    counted = key == "errors" and type(value[key]) is int  # a count of errors is data, as a rule
+    return "E5", "suspect" if counted else "failed", f"{key}: {_text(value[key])}"
+
+
+def _success_key(key: str, value: dict[str, Any]) -> Found | None:
+    said = value[key]
+    return ("E5", "failed", f"{key} is false{_explained(value)}") if said is False or said in _FALSE_TEXTS else None
+
+
+def _type_key(key: str, value: dict[str, Any]) -> Found | None:
+    return ("E5", "failed", f"type is error{_explained(value)}") if value[key] == "error" else None
+
+
+def _http_key(key: str, value: dict[str, Any]) -> Found | None:
+    if not _is_http_fault(value[key]):
+        return None
+    # 404 may be a room, and 450 a discount: sure only where the key says HTTP, or the object is about the call.
+    sure = key not in ("code", "status") or _is_explained(value)
+    return "E5", "failed" if sure else "suspect", f"{key} is {value[key]}{_explained(value)}"
+
+
+def _is_http_fault(code: Any) -> bool:
+    """400 to 599, as a number or at the start of a text: `503`, `"404 Not Found"`."""
+    if isinstance(code, str):
+        return _HTTP_FAULT.match(code) is not None
+    return type(code) is int and 400 <= code <= 599  # a postal code or an amount is not one
+
+
+def _error_code_key(key: str, value: dict[str, Any]) -> Found | None:
+    if not _is_error(value[key]):
+        return None
+    return "E5", "failed" if _is_explained(value) else "suspect", f"{key}: {_text(value[key])}{_explained(value)}"
+
+
+def _outcome_key(key: str, value: dict[str, Any]) -> Found | None:
+    return ("E5", "failed", f"{key} is {value[key]}{_explained(value)}") if _is_error_word(value[key]) else None
+
+
+def _status_key(key: str, value: dict[str, Any]) -> Found | None:
+    if not _is_error_word(value[key]):
+        return _http_key(key, value) if key == "status" else None
+    # `status` is often domain data ("payment failed last month"): sure only where the object is about the call.
+    sure = len(value) <= 3 or _is_explained(value) or any(k in value for k in _ERROR_CODE_KEYS)
+    return "E5", "failed" if sure else "suspect", f"{key} is {value[key]}{_explained(value)}"
+
+
+def _is_explained(value: dict[str, Any]) -> bool:
+    return any(key in value for key in (*_EXPLAINING_KEYS, *_ERROR_KEYS))
+
+
+# The keys that tell, and how: the first of this list that tells of an error names it.
+_TELLING_KEYS: dict[str, tuple[int, Callable[[str, dict[str, Any]], Found | None]]] = {
+    key: (place, tells)
+    for place, (key, tells) in enumerate(
+        [
+            *((key, _flag) for key in ("isError", "is_error")),
+            *((key, _error_key) for key in _ERROR_KEYS),
+            *((key, _success_key) for key in ("success", "ok", "succeeded")),
+            ("type", _type_key),
+            *((key, _http_key) for key in ("status_code", "statusCode", "http_status", "code")),
+            *((key, _error_code_key) for key in _ERROR_CODE_KEYS),
+            *((key, _outcome_key) for key in ("response_status", "result")),
+            *((key, _status_key) for key in ("status", "state")),
+        ]
+    )
+}
+_TELLING = frozenset(_TELLING_KEYS)
 
 
 def _is_error_word(word: Any) -> bool:
-    return isinstance(word, str) and word.lower() in _ERROR_WORDS
+    return isinstance(word, str) and word.strip().lower() in _ERROR_WORDS
 
 
-def _is_error(value: Any) -> bool:
-    """Whether the value of an `error` key says that there is one; null, empty, false, 0 and "none" say no."""
+def _is_error(value: Any, depth: int = 0) -> bool:
+    """Whether the value of an `error` key says that there is one; null, empty, false, 0 and "none" say no.
+
+    A fraction is a measure, such as a margin of error.
+    """
     if isinstance(value, str):
-        return value.strip().lower() not in _NO_ERROR_WORDS
-    if isinstance(value, dict):
-        return any(_is_error(inner) for inner in value.values())
-    return bool(value)
+        return value.strip(" .").lower() not in _NO_ERROR_WORDS
+    if isinstance(value, dict) and depth < _DEPTH_MAX:
+        return any(_is_error(inner, depth + 1) for inner in value.values())
+    return bool(value) and not isinstance(value, float)
 
 
 def _explained(value: dict[str, Any]) -> str:

@@ -1,15 +1,20 @@
 """Content as captured, read: arguments and results parsed once, frameworks' wrappings peeled, redaction recognised.
 
-The law: nothing is guessed. What is not JSON is text; what is not captured is None and never empty; a placeholder that
-a redactor left is an unknown value, not a wrong one.
+The law: nothing is guessed, and nothing unreadable is an exception. What is neither JSON nor the repr of plain data is
+text; what is not captured is None and never empty; a placeholder that a redactor left is an unknown value, not a wrong
+one. No value that is read here nests deeper than DEPTH_MAX: whoever walks it may recurse.
 """
 
 import re
+from itertools import accumulate
 from typing import Any
 
 import orjson
 
+from schemas.pyrepr import NotARepr, read_repr
+
 PEELS_MAX = 3  # wrappings taken off; deeper ones are the tool's own data
+DEPTH_MAX = 100  # levels of nesting; no tool takes or gives more, and deeper values exhaust the stack of who walks them
 _PLACEHOLDER = re.compile(
     r"""\s*(?:
         __[A-Z][A-Z_]*__                                  # __REDACTED__
@@ -41,7 +46,15 @@ def has_placeholder(value: Any, depth: int = 0) -> bool:
         value = value.values()
     elif not isinstance(value, list):
         return False
-    return depth < 20 and any(has_placeholder(item, depth + 1) for item in value)
+    if depth >= 20:
+        return False
+    for item in value:  # texts are looked at here: most values are texts, and a call costs more than the look
+        if type(item) is str:
+            if item[:1] in _FIRST and is_placeholder(item):
+                return True
+        elif isinstance(item, dict | list) and has_placeholder(item, depth + 1):
+            return True
+    return False
 
 
 def placeholder_paths(value: Any, path: str = "", depth: int = 0) -> list[str]:
@@ -64,67 +77,139 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def json_or_text(text: str) -> Any:
-    """The value of a JSON text; any other text is itself."""
+    """The value of a JSON text; any other text is itself, and one that nests too deep."""
     try:
-        return orjson.loads(text)
+        return text if _too_deep(text) else orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
 
 
-def read_arguments(text: str | None) -> tuple[Any, str | None]:
-    """Parsed arguments (None: not captured) and the fault of a text that is not JSON, with its position.
+_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))  # what to delete
+_LEVELS = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
 
-    An empty text is a call without arguments. JSON inside a JSON string and an OpenAI `function` wrapping are peeled.
+
+def _too_deep(text: str) -> bool:
+    """Whether it nests deeper than DEPTH_MAX. Brackets inside strings count: such a text is read as text, no more."""
+    if len(text) <= DEPTH_MAX or text.count("{") + text.count("[") <= DEPTH_MAX:
+        return False
+    brackets = text.encode("utf-8", "replace").translate(None, _BRACKETS)
+    return max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > DEPTH_MAX
+
+
+Read = tuple[Any, str | None, bool]  # value (None: not captured, or unreadable), why it is unreadable, was it a repr
+
+
+def read_arguments(text: str | None) -> tuple[Any, str | None]:
+    """Parsed arguments (None: not captured) and the fault of a text that is not JSON, with its position."""
+    value, fault, _ = arguments_of(text, "")
+    return value, fault
+
+
+def arguments_of(text: str | None, tool: str) -> Read:
+    """Parsed arguments of a call of this tool; else the fault, with its position; and whether they stood there as a repr.
+
+    An empty text is a call without arguments. JSON inside a JSON string, and the usual wrappings of a call (OpenAI's
+    `function`, `{name, arguments}` of this very tool, `{args: [], kwargs}`) are peeled. A repr is read as its value.
     """
     if text is None:
-        return None, None
+        return None, None, False
     if not text or text.isspace():
-        return {}, None
+        return {}, None, False
+    said: Any = text
+    is_repr = False
+    for _ in range(PEELS_MAX + 1):
+        if isinstance(said, str):
+            try:
+                value, as_repr = _read(said)
+            except orjson.JSONDecodeError as error:
+                if is_placeholder(said):
+                    return said.strip(), None, is_repr
+                at = f"line {error.lineno} column {error.colno} (character {error.pos})"
+                return None, f"not JSON: {error.msg} at {at}", is_repr
+            is_repr = is_repr or as_repr
+        else:
+            value = said
+        said = _wrapped_arguments(value, tool)
+        if said is None:
+            break
+    return {} if value is None else value, None, is_repr
+
+
+def _read(text: str) -> tuple[Any, bool]:
+    """The value of a text that is JSON, or (True) the repr of plain data. Raises JSONDecodeError."""
     try:
-        value = orjson.loads(text)
-        for _ in range(PEELS_MAX):
-            inner = _wrapped_arguments(value)
-            if inner is None:
-                break
-            value = orjson.loads(inner) if isinstance(inner, str) else inner
+        if _too_deep(text):
+            raise orjson.JSONDecodeError(f"nested deeper than {DEPTH_MAX} levels", text, 0)
+        return orjson.loads(text), False
     except orjson.JSONDecodeError as error:
-        if is_placeholder(text):
-            return text.strip(), None
-        return None, f"not JSON: {error.msg} at line {error.lineno} column {error.colno} (character {error.pos})"
-    return ({} if value is None else value), None
+        try:
+            return _from_repr(text), True
+        except NotARepr:
+            raise error from None
 
 
-def _wrapped_arguments(value: Any) -> Any:
+def _from_repr(text: str) -> Any:
+    """The value of a repr of an object, a list or a text. Raises NotARepr."""
+    if text.lstrip()[:1] not in _STRUCTURED_REPR or _too_deep(text):
+        raise NotARepr("it begins like none, or nests too deep")
+    return read_repr(text)
+
+
+_STRUCTURED = frozenset(("{", "[", '"'))  # what a JSON text can begin with that holds more than a bare word
+_STRUCTURED_REPR = _STRUCTURED | {"(", "'"}
+
+
+def _wrapped_arguments(value: Any, tool: str) -> Any:
     """What is inside one wrapping, or None when there is none."""
     if isinstance(value, str):
-        return value if value.lstrip()[:1] in ("{", "[", '"') and not is_placeholder(value) else None
-    if not isinstance(value, dict):
+        return value if value.lstrip()[:1] in _STRUCTURED and not is_placeholder(value) else None
+    if not isinstance(value, dict) or _WRAPPINGS.isdisjoint(value):
         return None
     function = value.get("function")
     if isinstance(function, dict) and "arguments" in function and value.keys() <= {"function", "type", "id"}:
-        return function["arguments"]
+        return {} if function["arguments"] is None else function["arguments"]
+    if "arguments" in value and tool and value.get("name") == tool and value.keys() <= _CALL_KEYS:
+        return {} if value["arguments"] is None else value["arguments"]
     if value.keys() == {"args", "kwargs"} and value["args"] in ([], None) and isinstance(value["kwargs"], dict):
         return value["kwargs"]
     return None
 
 
+_WRAPPINGS = frozenset({"function", "arguments", "kwargs"})
+_CALL_KEYS = frozenset({"name", "arguments", "id", "call_id", "type", "index"})
+
+
 def read_result(text: str | None) -> Any:
-    """A result as its tool gave it: parsed where it is JSON, wrappings of frameworks peeled; None: not captured."""
-    if text is None or text.lstrip()[:1] not in ("{", "[", '"'):
+    """A result as its tool gave it: parsed where it is JSON or a repr, wrappings of frameworks peeled; None: not captured."""
+    if text is None or text.lstrip()[:1] not in _STRUCTURED:
         return text  # a bare number or word stays the text that it is
-    value = json_or_text(text)
+    value = _structured(text)
     for _ in range(PEELS_MAX):
         inner = _wrapped_result(value)
         if inner is value:
             break
-        value = json_or_text(inner) if isinstance(inner, str) and inner[:1] in ("{", "[", '"') else inner
+        value = _structured(inner) if isinstance(inner, str) and inner[:1] in _STRUCTURED else inner
     return value
+
+
+def _structured(text: str) -> Any:
+    """The value of a text that begins like JSON, or like the repr of a dict or list; else the text itself."""
+    value = json_or_text(text)
+    if value is text and _REPR_START.match(text):
+        try:
+            return _from_repr(text)
+        except NotARepr:
+            return text
+    return value
+
+
+_REPR_START = re.compile(r"\s*(?:\{\s*['}\d]|\[\s*[\]'{\[(\d-])")  # spares broken JSON the second reading
 
 
 def _wrapped_result(value: Any) -> Any:
     """What is inside one wrapping, or the value itself when there is none."""
     if isinstance(value, str):
-        return json_or_text(value) if value[:1] in ("{", "[", '"') else value
+        return _structured(value) if value[:1] in _STRUCTURED else value
     if not isinstance(value, dict) or len(value) > 4:
         return value
     if value.keys() == {"result"}:

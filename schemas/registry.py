@@ -9,12 +9,15 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import xxhash
-from pydantic import Field
 
-from schemas.config import ConfigError, Declared, Path, Problem, read_yaml, unknown, validate
+from schemas.config import ConfigError, Path, Problem, read_yaml, unknown
+from schemas.registry_text import DefaultsText, EvaluatorText, FileText, PolicyText, ToolText, WorkflowText
+from schemas.salvage import NAMELESS, validate_all
+from schemas.tool_files import Files, merge, spelled
 from schemas.tools import BadSchema, Tool, function_of, make_tool
 from schemas.workflow import EvaluatorSettings, Forbidden, Order, Policy, Workflow
 
@@ -69,75 +72,28 @@ def glob_pattern(pattern: str) -> re.Pattern[str] | None:
     return re.compile(fnmatch.translate(pattern)) if any(c in pattern for c in "*?[") else None
 
 
-class _Order(Declared):
-    before: str
-    tool: str
+def parse_registry(text: str, source: str, files: Files = MappingProxyType({})) -> Registry:
+    """The registry that `text` (YAML or JSON) declares. Raises ConfigError with all problems.
 
-
-class _Forbidden(Declared):
-    after: str | None = None
-    tool: str
-
-
-class _Policy(Declared):
-    max_steps: int | None = Field(None, ge=1)
-    max_repeats: int | None = Field(None, ge=1)
-    order: list[_Order] = Field(default_factory=list)
-    forbidden: list[_Forbidden] = Field(default_factory=list)
-    confirm_before_write: bool = False
-    latency_budget_ms: float | None = Field(None, gt=0)
-    cost_budget_usd: float | None = Field(None, gt=0)
-
-
-class _Evaluator(Declared):
-    enabled: bool = True
-    pass_at: float | None = Field(None, ge=0, le=1)
-
-
-class _Tool(Declared):
-    name: str = Field(min_length=1)
-    description: str = ""
-    strict: bool | None = None  # OpenAI's flag; our check is strict anyway
-    writes: bool = False
-    parameters: dict[str, Any] | None = None
-    entity: dict[str, str] = Field(default_factory=dict)
-    latency_budget_ms: float | None = Field(None, gt=0)
-    inverse: str = ""
-
-
-class _Defaults(Declared):
-    sample: float = Field(1.0, ge=0, le=1)
-    policy: _Policy = _Policy()
-    evaluators: dict[str, _Evaluator] = Field(default_factory=dict)
-    trajectory_weights: dict[str, float] = Field(default_factory=dict)
-    agents: list[str] = Field(default_factory=list)
-
-
-class _Workflow(_Defaults):
-    name: str = Field(min_length=1)
-    tools: list[_Tool] = Field(default_factory=list)
-
-
-class _File(Declared):
-    workflows: list[_Workflow] = Field(default_factory=list)
-    defaults: _Defaults = _Defaults()
-
-
-def parse_registry(text: str, source: str) -> Registry:
-    """The registry that `text` (YAML or JSON) declares. Raises ConfigError with all problems."""
+    `files` are the texts of the files that `tools_from` names (`tool_files.names_of`).
+    """
     data, line_of = read_yaml(text, source)
-    file = validate(_File, _plain_tools({} if data is None else data), source, line_of)
+    merged = merge({} if data is None else data, line_of, source, files)
+    file, problems = validate_all(FileText, _plain_tools(merged.data), source, merged.line_of)
+    problems = merged.problems + problems
     tools: list[dict[str, Tool]] = []
-    problems = [Problem(source, line_of(path), message) for path, message in _faults(file, tools)]
-    if problems:
-        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    if file is not None:
+        problems += [Problem(source, merged.line_of(path), message) for path, message in _faults(file, tools)]
+    if problems or file is None:
+        raise ConfigError(sorted(problems))
     built = [_workflow(w, t, file.defaults) for w, t in zip(file.workflows, tools, strict=True)]
     globs = ((glob_pattern(workflow.name), workflow) for workflow in built)
+    alone = spelled(merged.data, source) if merged.changed else text
     return Registry(
-        version=xxhash.xxh3_128_hexdigest(text.encode("utf-8", "replace")),
+        version=xxhash.xxh3_128_hexdigest(alone.encode("utf-8", "replace")),
         exact={workflow.name: workflow for workflow in built},
         globs=tuple((glob, workflow) for glob, workflow in globs if glob is not None),
-        defaults=_workflow(_Workflow(name=DEFAULTS), {}, file.defaults),
+        defaults=_workflow(WorkflowText(name=DEFAULTS), {}, file.defaults),
     )
 
 
@@ -154,7 +110,7 @@ def _with_plain_tools(entry: Any) -> Any:
     return {**entry, "tools": [function_of(tool) or tool for tool in entry["tools"]]}
 
 
-def _faults(file: _File, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, str]]:
+def _faults(file: FileText, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, str]]:
     """What types alone do not show. Fills `tools` with the compiled tools of each workflow."""
     yield from _setting_faults(file.defaults, (DEFAULTS,))
     first: dict[str, int] = {}
@@ -164,12 +120,12 @@ def _faults(file: _File, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, s
             yield (*path, "name"), f"workflow {entry.name!r} is declared twice; merge the two entries"
         compiled: dict[str, Tool] = {}
         yield from _tool_faults(entry, path, compiled)
-        yield from _policy_faults(entry, path)
+        yield from _reference_faults(entry, path)
         yield from _setting_faults(entry, path)
         tools.append(compiled)
 
 
-def _tool_faults(entry: _Workflow, path: Path, compiled: dict[str, Tool]) -> Iterator[tuple[Path, str]]:
+def _tool_faults(entry: WorkflowText, path: Path, compiled: dict[str, Tool]) -> Iterator[tuple[Path, str]]:
     for index, tool in enumerate(entry.tools):
         at: Path = (*path, "tools", index)
         if tool.name in compiled:
@@ -186,25 +142,40 @@ def _tool_faults(entry: _Workflow, path: Path, compiled: dict[str, Tool]) -> Ite
         except BadSchema as error:
             compiled[tool.name] = Tool(tool.name)
             yield (*at, "parameters", *error.path), f"parameters of tool {tool.name!r}: {error}"
+        yield from (((*at, *inner), message) for inner, message in _entity_faults(tool))
 
 
-def _policy_faults(entry: _Workflow, path: Path) -> Iterator[tuple[Path, str]]:
+def _reference_faults(entry: WorkflowText, path: Path) -> Iterator[tuple[Path, str]]:
     """Rules that name tools nobody declared. A workflow without any tools leaves them to the spans."""
     known = [tool.name for tool in entry.tools]
-    for index, declared in enumerate(entry.tools):
-        if declared.inverse and declared.inverse not in known:
-            message = unknown(f"inverse {declared.inverse!r} of tool {declared.name!r}", declared.inverse, known)
+    if not known or any(name.startswith(NAMELESS) for name in known):
+        return
+    for index, tool in enumerate(entry.tools):
+        if tool.inverse and tool.inverse not in known:
+            message = unknown(f"inverse {tool.inverse!r} of tool {tool.name!r}", tool.inverse, known)
             yield (*path, "tools", index, "inverse"), message
     rules = [("order", i, rule.model_dump()) for i, rule in enumerate(entry.policy.order)]
     rules += [("forbidden", i, rule.model_dump()) for i, rule in enumerate(entry.policy.forbidden)]
     for section, index, rule in rules:
-        for key, tool in rule.items():
-            if known and tool is not None and tool not in known:
-                message = unknown(f"tool {tool!r} in policy.{section} of workflow {entry.name!r}", tool, known)
+        for key, name in rule.items():
+            if name is not None and name not in known:
+                message = unknown(f"tool {name!r} in policy.{section} of workflow {entry.name!r}", name, known)
                 yield (*path, "policy", section, index, key), message
 
 
-def _setting_faults(entry: _Defaults, path: Path) -> Iterator[tuple[Path, str]]:
+def _entity_faults(tool: ToolText) -> Iterator[tuple[Path, str]]:
+    """Entities that name arguments which the tool does not have."""
+    properties = (tool.parameters or {}).get("properties")
+    for entity, pointer in tool.entity.items():
+        name = re.match(r"\$\.([^.\[]+)", pointer)
+        if name is None:
+            message = f"{pointer!r} does not say which argument names the {entity}; write it as $.argument"
+            yield ("entity", entity), message
+        elif isinstance(properties, dict) and properties and name[1] not in properties:
+            yield ("entity", entity), unknown(f"argument {name[1]!r} of tool {tool.name!r}", name[1], properties)
+
+
+def _setting_faults(entry: DefaultsText, path: Path) -> Iterator[tuple[Path, str]]:
     for section, names in (("evaluators", entry.evaluators), ("trajectory_weights", entry.trajectory_weights)):
         for name in names:
             message = unknown(f"evaluator {name!r}", name, EVALUATOR_NAMES)
@@ -219,21 +190,27 @@ def _setting_faults(entry: _Defaults, path: Path) -> Iterator[tuple[Path, str]]:
         yield (*path, "trajectory_weights"), "all weights are 0; give at least one evaluator a weight above 0"
 
 
-def _workflow(entry: _Workflow, tools: Mapping[str, Tool], defaults: _Defaults) -> Workflow:
+def _workflow(entry: WorkflowText, tools: Mapping[str, Tool], defaults: DefaultsText) -> Workflow:
     said = entry.model_fields_set
-    evaluators = {**defaults.evaluators, **entry.evaluators}
+    names = {**defaults.evaluators, **entry.evaluators}
     return Workflow(
         name=entry.name,
         sample=entry.sample if "sample" in said else defaults.sample,
         tools=tools,
         policy=_policy(entry.policy, defaults.policy),
-        evaluators={name: EvaluatorSettings(e.enabled, e.pass_at) for name, e in evaluators.items()},
+        evaluators={name: _settings(entry.evaluators.get(name), defaults.evaluators.get(name)) for name in names},
         trajectory_weights=entry.trajectory_weights or defaults.trajectory_weights,
         agents=frozenset(entry.agents or defaults.agents),
     )
 
 
-def _policy(entry: _Policy, defaults: _Policy) -> Policy:
+def _settings(entry: EvaluatorText | None, defaults: EvaluatorText | None) -> EvaluatorSettings:
+    """Key by key, as the policy."""
+    said = [{key: getattr(text, key) for key in text.model_fields_set} for text in (defaults, entry) if text]
+    return EvaluatorSettings(**{key: value for keys in said for key, value in keys.items()})
+
+
+def _policy(entry: PolicyText, defaults: PolicyText) -> Policy:
     """Key by key: what the entry says, else the defaults block, else the built-in. An explicit null means no limit."""
     said = {
         **{key: getattr(defaults, key) for key in defaults.model_fields_set},

@@ -10,7 +10,7 @@ import orjson
 
 from schemas.failure import Failure, failure_of
 from schemas.lazy import lazy
-from schemas.payload import has_placeholder, read_arguments, read_result
+from schemas.payload import arguments_of, has_placeholder, read_result
 from schemas.span import Span
 
 __all__ = ["Failure", "ToolCall", "read_call"]
@@ -25,13 +25,14 @@ class ToolCall:
     arguments_error: str | None  # why they are not JSON, with the position
     result: Any  # parsed or text; None: not captured
     failure: Failure | None
+    is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
 
-    @property
+    @lazy  # asked by nearly every evaluator
     def failed(self) -> bool:
         """Whether it did not do its work. A suspect call counts as one that did."""
         return self.failure is not None and self.failure.severity == "failed"
 
-    @property
+    @lazy
     def executed(self) -> bool:
         """Whether it did its work: neither failed nor interrupted by control flow."""
         return self.failure is None or self.failure.severity == "suspect"
@@ -58,6 +59,6 @@ def _canonical(value: Any) -> bytes:
 
 def read_call(span: Span) -> ToolCall:
     """The call of a tool_call, retrieval or handoff span; of other spans only the failure means something."""
-    arguments, fault = read_arguments(span.arguments)
+    value, fault, is_repr = arguments_of(span.arguments, span.tool)
     result = read_result(span.result)
-    return ToolCall(span.tool or span.name, arguments, fault, result, failure_of(span, result))
+    return ToolCall(span.tool or span.name, value, fault, result, failure_of(span, result), is_repr)

@@ -1,10 +1,10 @@
 """A trajectory: the ordered steps of one run, one per trace. Pure values; `streams.core.assemble` makes them."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 from schemas.expectation import TaskTruth
+from schemas.lazy import lazy
 from schemas.registry import Workflow
 from schemas.span import Span, StepKind
 from schemas.toolcall import ToolCall, read_call
@@ -57,7 +57,7 @@ class Step:
         """The step's kind, as decode read it."""
         return self.span.kind
 
-    @cached_property
+    @lazy
     def call(self) -> ToolCall:
         """Arguments, result and failure, parsed once. Meaningful for tool_call, retrieval and handoff steps."""
         return read_call(self.span)

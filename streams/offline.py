@@ -1,23 +1,34 @@
-"""Scoring without Kafka or ClickHouse: the streaming engine, driven by a file.
+"""Scoring without Kafka or ClickHouse: the streaming engine, driven by files.
 
 Every span is received at one instant and the end of the input is the end marker of every trace. So the rows equal those of the
-stream but for received and scored times, partition and close reason.
+stream but for received and scored times, partition and close reason, and the count of spans of a trace over the cap. Memory
+is bounded (`streams.spool`), whatever the size of the input.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
 from schemas.decode import decode
 from schemas.expectation import TaskTruth
 from schemas.otlp import InvalidOtlp
 from schemas.registry import Registry
+from schemas.result import Result
 from schemas.rows import TrajectoryRow
+from schemas.span import RawSpan, Span
 from schemas.topic_record import split_record
 from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.spool import TraceSpool
 
 TENANT = "default"
+SKIPPED_KEPT = 100  # told in full; more are counted
+_NO_BYTES = RawSpan(b"", b"", b"")  # nothing is stored, so raw spans need not be kept
+
+Records = Iterable[tuple[str, int, bytes]]  # (source, line, OTLP document)
+Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
 
 class Skipped(NamedTuple):
@@ -28,56 +39,82 @@ class Skipped(NamedTuple):
     reason: str
 
 
-def score(
-    records: Iterable[tuple[str, int, bytes]],
-    registry: Registry,
-    truths: Mapping[tuple[str, str], TaskTruth],
-    received_ms: int,
-    skipped: list[Skipped],
-) -> Iterator[TrajectoryRow]:
-    """Final rows of all traces in these (source, line, OTLP record), in the order of their first spans.
+class SkipList:
+    """What was skipped: all counted, the first kept."""
 
-    What cannot be read is appended to `skipped`; its neighbours are scored.
-    """
-    engine = TrajectoryEngine(0, EnginePolicy(), registry=registry)
-    engine.tick(received_ms)
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Skipped] = []
+
+    def clear(self) -> None:
+        """Forget all: the input is walked once more."""
+        self.count = 0
+        self.first.clear()
+
+    def add(self, skipped: Skipped) -> None:
+        """Take note of one."""
+        self.count += 1
+        if len(self.first) < SKIPPED_KEPT:
+            self.first.append(skipped)
+
+
+def spans_of(records: Records, received_ms: int, skipped: SkipList) -> Iterator[Span]:
+    """The spans of these documents, in their order. What cannot be read is noted, and its neighbours are there."""
     for source, line, record in records:
-        skipped.extend(Skipped(source, line, reason) for reason in _fold(engine, record, received_ms))
-    engine.finish()
-    yield from engine.take(truths).trajectories
-
-
-def _fold(engine: TrajectoryEngine, record: bytes, received_ms: int) -> Iterator[str]:
-    """Fold one record; yield a sentence for each part that is no span."""
-    try:
-        raws, refused = split_record(record)
-    except InvalidOtlp as error:
-        yield str(error)
-        return
-    yield from (refusal.reason for refusal in refused)
-    for raw in raws:
         try:
-            engine.fold(*decode(raw, TENANT, received_ms))
+            raws, refused = split_record(record)
         except InvalidOtlp as error:
-            yield str(error)
+            skipped.add(Skipped(source, line, str(error)))
+            continue
+        for refusal in refused:
+            skipped.add(Skipped(source, line, refusal.reason))
+        for raw in raws:
+            try:
+                yield decode(raw, TENANT, received_ms)[0]
+            except InvalidOtlp as error:
+                skipped.add(Skipped(source, line, str(error)))
+
+
+def score(
+    spool: TraceSpool,
+    registry: Registry,
+    truths: Truths,
+    received_ms: int,
+    judged: Callable[[int], object] = lambda spans: None,
+    evaluators: tuple[Evaluator, ...] = EVALUATORS,
+) -> Iterator[TrajectoryRow]:
+    """Final rows of all traces in a spool, in its order. `judged` is told how many spans each batch had."""
+    for traces in spool.batches():
+        engine = TrajectoryEngine(0, EnginePolicy(), registry=registry, evaluators=evaluators)
+        engine.tick(received_ms)
+        for spans in traces.values():
+            for span in spans:
+                engine.fold(span, _NO_BYTES)
+        engine.finish()
+        yield from engine.take(truths).trajectories
+        judged(sum(map(len, traces.values())))
 
 
 def result_rows(row: TrajectoryRow) -> Iterator[dict[str, Any]]:
     """The results of one trace as JSON objects: the columns of `v1_results` that do not depend on when it was scored."""
-    for result in row.results:
-        yield {
-            "trace_id": row.trace_id.hex(),
-            "span_id": result.span_id.hex(),
-            "workflow": row.workflow,
-            "agent": result.agent,
-            "step": result.step,
-            "evaluator": result.evaluator,
-            "evaluator_version": result.evaluator_version,
-            "verdict": result.verdict,
-            "score": result.score,
-            "basis": result.basis,
-            "reason_code": result.reason_code,
-            "reason": result.reason,
-            "evidence": orjson.loads(result.evidence) if result.evidence else None,
-            "final": row.state == "decided",
-        }
+    return (result_row(row, result) for result in row.results)
+
+
+def result_row(row: TrajectoryRow, result: Result) -> dict[str, Any]:
+    """One result of a trace as a JSON object."""
+    return {
+        "trace_id": row.trace_id.hex(),
+        "span_id": result.span_id.hex(),
+        "workflow": row.workflow,
+        "agent": result.agent,
+        "step": result.step,
+        "evaluator": result.evaluator,
+        "evaluator_version": result.evaluator_version,
+        "verdict": result.verdict,
+        "score": result.score,
+        "basis": result.basis,
+        "reason_code": result.reason_code,
+        "reason": result.reason,
+        "evidence": orjson.loads(result.evidence) if result.evidence else None,
+        "final": row.state == "decided",
+    }

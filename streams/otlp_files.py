@@ -8,7 +8,7 @@ unpacked.
 import gzip
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -19,19 +19,21 @@ RECORD_BYTES_MAX = 64 << 20
 HEAD_BYTES = 4096
 
 
-def exports_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(line or record number from 1, OTLP document) of a file. Raises UserError naming file, place and cure."""
+def exports_of(path: Path, at: Callable[[int], object] = lambda position: None) -> Iterator[tuple[int, bytes]]:
+    """(line or record number from 1, OTLP document) of a file. Raises UserError naming file, place and cure.
+
+    `at` is told, after each, how many bytes of the file were read: of a `.gz` as it lies on the disk.
+    """
     try:
-        with _opened(path) as file:
+        with path.open("rb") as stored:
+            file = cast("IO[bytes]", gzip.GzipFile(fileobj=stored)) if path.suffix == ".gz" else stored
             head = file.read(HEAD_BYTES)
             file.seek(0)
-            yield from _lines(file, path) if is_json(head) else _messages(file, path)
+            for export in _lines(file, path) if is_json(head) else _messages(file, path):
+                yield export
+                at(stored.tell())
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     outcomes_partitions: int = Field(default=12, ge=1, le=10_000)
     alerts_topic: str = "eval.alerts"
     alert_state_topic: str = "eval.alert-state"
+    deliveries_topic: str = "eval.deliveries"
     checkpoint_topic: str = "eval.alerter-checkpoint"
     dlq_topic: str = "eval.dlq"
     dlq_partitions: int = Field(default=6, ge=1, le=10_000)
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     # Consumer groups and timing.
     scorer_group: str = "stepwatch-scorer"
     alerter_group: str = "stepwatch-alerter"
+    deliver_group: str = "stepwatch-deliver"  # one a target: `stepwatch-deliver.<name>`
     session_timeout_s: float = Field(default=15.0, gt=0)
     heartbeat_interval_s: float = Field(default=3.0, gt=0)
     # Must outlast any outage: with every partition blocked Faust never polls, aiokafka leaves the group after this

@@ -20,8 +20,9 @@ from streams.settings import Settings
 DAY_MS = 86_400_000
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 CREATE_TIME = (
-    "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh --alter "
-    "--topic {name} --add-config message.timestamp.type=LogAppendTime`, or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
+    "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh "
+    "--bootstrap-server {servers} --alter --topic {name} --add-config message.timestamp.type=LogAppendTime`, "
+    "or start with STEPWATCH_ACCEPT_CREATE_TIME=true"
 )
 
 
@@ -59,6 +60,9 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
             settings.alert_state_topic,
             settings.outcomes_partitions,
             {**compact, "min.compaction.lag.ms": "60000", "max.compaction.lag.ms": "3600000"},
+        ),
+        TopicSpec(  # partition by partition beside the alerts; an alert that still fires is written again within the time
+            settings.deliveries_topic, settings.outcomes_partitions, {**delete_14d, "cleanup.policy": "compact,delete"}
         ),
         TopicSpec(
             settings.checkpoint_topic, settings.outcomes_partitions, {**compact, "max.message.bytes": str(8 << 20)}
@@ -170,18 +174,18 @@ async def check_topics(settings: Settings) -> list[str]:
             if topic is None or topic["error_code"]:
                 problems.append(f"topic {spec.name} does not exist: run `stepwatch topics apply`")
             elif spec.needs_append_time and not settings.accept_create_time:
-                problems += await _append_time_problem(admin, spec.name)
+                problems += await _append_time_problem(admin, spec.name, settings.bootstrap_servers)
         return problems
     finally:
         await admin.close()
 
 
-async def _append_time_problem(admin: AIOKafkaAdminClient, name: str) -> list[str]:
+async def _append_time_problem(admin: AIOKafkaAdminClient, name: str, servers: str) -> list[str]:
     resource = ConfigResource(ConfigResourceType.TOPIC, name, configs={"message.timestamp.type": None})
     for answer in await admin.describe_configs([resource]):
         for *_, entries in answer.resources:
             if entries and entries[0][1] != "LogAppendTime":
-                return [CREATE_TIME.format(name=name, kind=entries[0][1])]
+                return [CREATE_TIME.format(name=name, kind=entries[0][1], servers=servers)]
     return []
 
 

@@ -76,8 +76,11 @@ _HANDOFF_TOOL = re.compile(
     r"|delegate[_ ]work[_ ]to[_ ]co-?worker|ask[_ ]question[_ ]to[_ ]co-?worker)$",
     re.IGNORECASE,
 )
+# A person is asked, not looked up: `get_user_details` reads a record (docs/decisions/0009).
 _HUMAN_TOOL = re.compile(
-    r"^(ask|request|get|wait_for)_?(human|user|operator|approval|confirmation)|human_(input|feedback|approval|in_the_loop)$"
+    r"^(ask|wait_for)_?(human|user|operator|approval|confirmation)(_|$)"
+    r"|^(request|get)_?((human|user|operator)_)?(approval|confirmation|input|feedback|reply|answer|decision)(_|$)"
+    r"|human_(input|feedback|approval|in_the_loop)$"
 )
 _PLANNER = re.compile(r"plan(n?er)?\b|supervisor|orchestrat|router|coordinator|manager", re.IGNORECASE)
 _VERIFIER = re.compile(r"verif|critic|review|judge|validat|guardrail|moderat|checker|grader|reflect", re.IGNORECASE)

@@ -40,31 +40,48 @@ def apply(files: Files) -> None:
 
 
 def read(files: list[Path]) -> tuple[str | None, str | None]:
-    """The registry text and the rules text of these files, both checked. Raises UserError with every problem found."""
-    from schemas.registry import parse_registry
-    from schemas.rules import parse_rules
+    """The registry text and the rules text of these files, checked. Raises UserError with every problem found.
 
-    registry = rules = None
-    problems = []
+    The registry text needs no other file. Rules are held against the registry given with them.
+    """
+    from schemas.cross_check import check_rules
+    from schemas.registry import EMPTY, parse_registry
+    from streams.registry_file import read_text, text_of
+
+    registry, problems = None, []
+    rules: list[tuple[Path, str]] = []
+    given: dict[str, Path] = {}
     for file in files:
+        text = read_text(file)
+        what = "rules" if _is_rules(text) else "registry"
+        if (other := given.setdefault(what, file)) != file:
+            raise UserError(
+                f"{file}: a second {what} file, beside {other}; a config has one registry and one rule file"
+            )
         try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{file}: cannot be read: {error}") from error
-        try:
-            if _is_rules(text):
-                parse_rules(text, str(file))
-                rules = text
+            if what == "rules":
+                rules.append((file, text))
             else:
-                parse_registry(text, str(file))
-                registry = text
+                registry = text_of(file)
+        except ConfigError as error:
+            problems.append(str(error))
+    known = parse_registry(registry, "workflows.yaml") if registry is not None else EMPTY
+    for file, text in rules:
+        try:
+            problems += [str(problem) for problem in check_rules(text, str(file), known)]
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise UserError("\n".join(problems))
-    return registry, rules
+    return registry, rules[0][1] if rules else None
 
 
 def _is_rules(text: str) -> bool:
     """Whether a file declares rules: by its top-level key, so that each error is reported under the right schema."""
-    return any(line.startswith(("rules:", '"rules"', '{"rules"')) for line in text.splitlines())
+    from schemas.config import read_yaml
+
+    try:
+        data, _ = read_yaml(text, "")
+    except ConfigError:
+        return any(line.lstrip(" {").startswith(("rules:", '"rules"')) for line in text.splitlines())
+    return isinstance(data, dict) and "rules" in data and "workflows" not in data

@@ -17,7 +17,22 @@ def build() -> "typer.Typer":
     """The whole command tree, in the order of `--help`."""
     import typer
 
-    from streams.console import alerts, config, demo, dialects, parts, score, send, sql, stack, topics
+    from streams.console import (
+        alerts,
+        config,
+        deliver,
+        demo,
+        dialects,
+        evaluators,
+        explain,
+        parts,
+        score,
+        send,
+        sql,
+        stack,
+        topics,
+        workflows,
+    )
 
     app = typer.Typer(
         name="stepwatch",
@@ -26,7 +41,8 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, stack, parts, send, score, dialects, config, topics, sql, alerts):
+    modules = (demo, stack, parts, send, score, explain, dialects, evaluators, workflows, config, topics, sql, alerts, deliver)
+    for module in modules:
         module.register(app)
     return app
 

@@ -13,8 +13,8 @@ from streams.console.errors import UserError
 from streams.local.state import effective_settings
 from streams.settings import Settings
 
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers. [env: STEPWATCH_BOOTSTRAP_SERVERS]")]
-Store = Annotated[str | None, typer.Option(help="ClickHouse HTTP URL. [env: STEPWATCH_CLICKHOUSE_URL]")]
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers. (STEPWATCH_BOOTSTRAP_SERVERS)")]
+Store = Annotated[str | None, typer.Option(help="ClickHouse HTTP URL. (STEPWATCH_CLICKHOUSE_URL)")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,34 +32,67 @@ def effective(**flags: object) -> Settings:
 
 def gateway(
     bootstrap_servers: Bootstrap = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [env: STEPWATCH_GATEWAY_HOST]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. (STEPWATCH_GATEWAY_HOST)")] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65_535, help="OTLP/HTTP port. [env: STEPWATCH_GATEWAY_PORT]")
+        int | None, typer.Option(min=1, max=65_535, help="OTLP/HTTP port. (STEPWATCH_GATEWAY_PORT)")
     ] = None,
 ) -> None:
-    """Take OTLP/HTTP from SDKs and Collectors and put it on the spans topic."""
+    """Take OTLP/HTTP from SDKs and Collectors and put it on the spans topic.
+
+    All other settings are STEPWATCH_* variables: see docs/operations.md.
+    Success is answered only after Kafka's acknowledgement.
+    Needs the topics: `stepwatch topics apply`. SIGTERM stops it cleanly.
+    """
     from streams.gateway.app import serve
 
-    _log()
+    log_to_stderr()
     settings = effective(bootstrap_servers=bootstrap_servers, gateway_host=host, gateway_port=port)
     asyncio.run(serve(settings))
 
 
 def scorer(bootstrap_servers: Bootstrap = None, clickhouse_url: Store = None) -> None:
-    """Assemble trajectories from the spans topic, judge them, write ClickHouse and the outcomes topic."""
+    """Assemble trajectories from the spans topic, judge them, write ClickHouse and the outcomes topic.
+
+    All other settings are STEPWATCH_* variables: see docs/operations.md.
+    Start as many as you have cores: they share the partitions.
+    Needs `stepwatch topics apply` and `stepwatch schema migrate`.
+    SIGTERM stops it cleanly; it may be killed at any moment.
+    """
     from streams.worker.app import create_app
 
     _run(create_app, effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url))
 
 
 def alerter(bootstrap_servers: Bootstrap = None, clickhouse_url: Store = None) -> None:
-    """Fold the outcomes topic into alert events."""
+    """Fold the outcomes topic into alert events.
+
+    All other settings are STEPWATCH_* variables: see docs/operations.md.
+    Without ClickHouse alerts are published all the same; their history waits.
+    Needs the topics: `stepwatch topics apply`. SIGTERM stops it cleanly.
+    """
     from streams.alerter.app import create_app
 
-    _run(create_app, effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url))
+    settings = effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url)
+    _run(create_app, settings, _check_history)
 
 
-def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
+def _check_history(settings: Settings) -> None:
+    """A store that refuses us is an error. One that does not answer is only told of: alerts are published without it."""
+    from clickhouse_connect.driver.exceptions import Error as DriverError
+
+    from streams.store.client import connect
+
+    try:
+        connect(settings).close()
+    except UserError as error:
+        if not isinstance(error.__cause__, DriverError) or error.__cause__.code is not None:
+            raise
+        sys.stderr.write(f"warning: {error}; until then alerts are published, and their history waits\n")
+
+
+def _run(
+    create_app: Callable[[Settings], Any], settings: Settings, check: Callable[[Settings], None] | None = None
+) -> None:
     """Run a Faust app until SIGTERM or SIGINT. Topics are checked first: a CreateTime topic is refused here."""
     import faust
     import uvloop
@@ -68,7 +101,9 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
 
     if problems := asyncio.run(check_topics(settings)):
         raise UserError("; ".join(problems))
-    _log()
+    if check is not None:
+        check(settings)
+    log_to_stderr()
     gc.freeze()  # what is imported stays
     gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     loop = uvloop.new_event_loop()
@@ -82,8 +117,8 @@ def _run(create_app: Callable[[Settings], Any], settings: Settings) -> None:
     worker.execute_from_commandline()
 
 
-def _log() -> None:
+def log_to_stderr() -> None:
     """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("aiokafka", "faust", "mode", "kafka"):
+    for chatty in ("aiokafka", "faust", "mode", "kafka", "urllib3", "clickhouse_connect"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

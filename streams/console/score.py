@@ -1,26 +1,44 @@
-"""`stepwatch score`: the evaluators over files, without Kafka or ClickHouse."""
+"""`stepwatch score`: the evaluators over files, without Kafka or ClickHouse, and gates for a build."""
 
+import gc
+import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Annotated
 
-import orjson
 import typer
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
-from schemas.config import ConfigError
-from schemas.expectation import TaskTruth, parse_expectation
-from schemas.registry import EMPTY, Registry, parse_registry
 from schemas.rows import TrajectoryRow
 from streams.console.errors import UserError
-from streams.offline import Skipped, result_rows, score
-from streams.otlp_files import exports_of
+from streams.console.inputs import (
+    Evaluators,
+    Expectations,
+    Files,
+    Workflows,
+    chosen_evaluators,
+    collect,
+    registry_of,
+    tell_skipped,
+    tidy,
+    truths_of,
+)
+from streams.console.progress import Advance
+from streams.console.results import Format, ResultWriter, writer_of
+from streams.console.summary import ROWS_SHOWN, summary
+from streams.console.tally import Tally, read_gate
+from streams.custom_evaluators import all_evaluators
+from streams.offline import SkipList, result_rows, score
+from streams.spool import TraceSpool
 
-SKIPPED_SHOWN_MAX = 5
+SKIPPED_EXIT = 1
+GATE_EXIT = 4
+
+FailUnder = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=SHARE", help="Exit code 4 when less than this share passes; may be repeated."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,89 +47,55 @@ def register(app: typer.Typer) -> None:
 
 
 def score_files(
-    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
-    workflows: Annotated[Path | None, typer.Option(help="The registry, workflows.yaml.")] = None,
-    expectations: Annotated[Path | None, typer.Option(help="Task truth, one JSON object a line.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where the results go, one JSON object a line; default: standard output.")
-    ] = None,
+    files: Files,
+    workflows: Workflows = None,
+    expectations: Expectations = None,
+    out: Annotated[Path | None, typer.Option(help="Where the results go; default: standard output.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="One JSON object a line, CSV, or a table.")] = "jsonl",
+    evaluators: Evaluators = None,
+    fail_under: FailUnder = None,
+    all_rows: Annotated[bool, typer.Option("--all", help="Show every row of the summary.")] = False,
 ) -> None:
-    """Judge recorded traces: the streaming engine over files; one JSON object a result.
+    """Judge recorded traces: the streaming engine over files, in bounded memory.
 
-    Exit code 1 when a part of the input could not be read as spans (the rest is scored).
+    Results go to standard output or a file, a summary to standard error. Exit code 4 when a gate (--fail-under) is shut;
+    1 when a part of the input could not be read as spans (the rest is scored).
     """
-    registry = _registry(workflows)
-    truths = _truths(expectations)
-    skipped: list[Skipped] = []
-    screen = Console(stderr=True)
-    verdicts: Counter[tuple[str, str]] = Counter()
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        rows = score(_read(files, progress), registry, truths, int(time.time() * 1000), skipped)
-        with out.open("wb") if out else _stdout() as sink:
-            traces = _write(rows, sink, verdicts)
-    _summary(screen, traces, verdicts, skipped)
-    if skipped:
-        raise typer.Exit(1)
+    there = all_evaluators()
+    names, chosen = chosen_evaluators(evaluators, there)
+    gates = [read_gate(text, names) for text in fail_under or ()]
+    if unseen := [gate.evaluator for gate in gates if gate.evaluator not in chosen]:
+        raise UserError(f"--fail-under {unseen[0]}: it is not among --evaluators, so it would judge nothing")
+    registry, truths = registry_of(workflows), truths_of(expectations)
+    screen, skipped, tally = Console(stderr=True, highlight=False), SkipList(), Tally()
+    gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
+    received_ms = int(time.time() * 1000)
+    with tidy(), Advance(screen) as advance, TraceSpool() as spool:
+        collect(files, spool.add, received_ms, skipped, advance)
+        terminal = out is None and sys.stdout.isatty()
+        if terminal:
+            advance.hide()
+        advance.begin("judging spans", spool.spans)
+        rows = score(spool, registry, truths, received_ms, advance.add, there)
+        with _sink(out) as sink:
+            _write(rows, writer_of(format_, sink, terminal=terminal), chosen, tally)
+    screen.print(summary(tally, None if all_rows else ROWS_SHOWN), soft_wrap=True)
+    tell_skipped(screen, skipped)
+    shut = [failure for gate in gates if (failure := gate.failure(tally)) is not None]
+    if shut:
+        raise UserError("\n".join(f"gate shut: {failure}" for failure in shut), GATE_EXIT)
+    if skipped.count:
+        raise typer.Exit(SKIPPED_EXIT)
 
 
-def _registry(path: Path | None) -> Registry:
-    try:
-        return parse_registry(_text(path), str(path)) if path else EMPTY
-    except ConfigError as error:
-        raise UserError(str(error)) from error
+def _sink(out: Path | None) -> IO[bytes]:
+    return out.open("wb") if out else open(1, "wb", closefd=False)
 
 
-def _truths(path: Path | None) -> dict[tuple[str, str], TaskTruth]:
-    truths = {}
-    try:
-        for number, line in enumerate(_text(path).splitlines() if path else [], 1):
-            if line.strip():
-                truth = parse_expectation(line, str(path), number)
-                truths[truth.workflow, truth.task_id] = truth
-    except ConfigError as error:
-        raise UserError(str(error)) from error
-    return truths
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-
-
-def _read(files: list[Path], progress: Progress) -> Iterator[tuple[str, int, bytes]]:
-    for file in files:
-        task = progress.add_task(str(file), total=file.stat().st_size if file.exists() else None)
-        for line, record in exports_of(file):
-            progress.advance(task, len(record))
-            yield str(file), line, record
-
-
-def _stdout() -> IO[bytes]:
-    return open(1, "wb", closefd=False)
-
-
-def _write(rows: Iterator[TrajectoryRow], sink: IO[bytes], verdicts: "Counter[tuple[str, str]]") -> int:
-    traces = 0
+def _write(rows: Iterable[TrajectoryRow], writer: ResultWriter, chosen: frozenset[str], tally: Tally) -> None:
     for row in rows:
-        traces += 1
+        tally.traces += 1
         for result in result_rows(row):
-            verdicts[result["evaluator"], result["verdict"]] += 1
-            sink.write(orjson.dumps(result, option=orjson.OPT_APPEND_NEWLINE))
-    return traces
-
-
-def _summary(screen: Console, traces: int, verdicts: "Counter[tuple[str, str]]", skipped: list[Skipped]) -> None:
-    table = Table(title=f"{traces} trajectories")
-    columns = ("pass", "fail", "unscored", "error")
-    table.add_column("evaluator")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for evaluator in sorted({evaluator for evaluator, _ in verdicts}):
-        table.add_row(evaluator, *(str(verdicts[evaluator, column]) for column in columns))
-    screen.print(table)
-    for skip in skipped[:SKIPPED_SHOWN_MAX]:
-        screen.print(f"{skip.source}:{skip.line}: {skip.reason}", style="yellow", markup=False)
-    if len(skipped) > SKIPPED_SHOWN_MAX:
-        screen.print(f"... and {len(skipped) - SKIPPED_SHOWN_MAX} more", style="yellow")
+            if result["evaluator"] in chosen:
+                tally.add(result)
+                writer.write(result)

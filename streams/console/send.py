@@ -58,7 +58,10 @@ def register(app: typer.Typer) -> None:
 
 def send_files(
     files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
-    endpoint: Annotated[str | None, typer.Option(help="The gateway. Default: the one of the settings.")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="http://host:port of a gateway. Default: that of the running stack, or of the settings."),
+    ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Spans a second; 0: as fast as they are acknowledged.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests in flight.")] = 8,
 ) -> None:

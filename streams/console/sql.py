@@ -89,6 +89,8 @@ def sql(
         text, values = from_file.sql, given | (from_file.bind(given) if from_file.parameters else {})
     else:
         text, values = str(statement), given
+    if not text.strip():
+        raise UserError("the SQL is empty; without any the shipped queries are listed")
     client = connect(effective(clickhouse_url=clickhouse_url))
     _print(client, text, values, output)
     return None

@@ -35,7 +35,8 @@ COLOURS = {
 }
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Where the stack keeps its state (STEPWATCH_DATA_DIR).", show_default=".stepwatch")
+    Path | None,
+    typer.Option(help="Where the stack keeps its state (STEPWATCH_DATA_DIR; .stepwatch).", show_default=False),
 ]
 JavaPath = Annotated[Path | None, typer.Option("--java", help="A Java 17 or newer to use instead of the bundled one.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Use exactly this port, or fail.")]

@@ -17,30 +17,21 @@ append times. A decision marks the trace at its tick and is judged at the take t
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from xxhash import xxh3_64_intdigest
-
-from evaluators.base import SpanLocal
+from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from evaluators.judge import judge, judge_span
-from schemas.expectation import TaskTruth
-from schemas.outcome import TraceOutcomes, summarise
 from schemas.registry import EMPTY, Registry
-from schemas.result import Result
-from schemas.rows import Published, SpanRow, TrajectoryRow, VerdictChange, pack_revision
+from schemas.rows import Published, SpanRow
 from schemas.span import RawSpan, Span
-from schemas.trajectory import CONFLICT, OVER_CAP, CloseReason, TraceKey, Trajectory
-from streams.core.assemble import assemble
-from streams.core.flush import Counts, DecidedTrace, Flush, StoredHead
-from streams.core.trace import Trace, Verdicts
+from schemas.trajectory import CloseReason, TraceKey
+from streams.core.flush import Counts, Flush, StoredHead
+from streams.core.judging import Judging, Truths
+from streams.core.trace import RowMark, Trace
 from streams.core.window import WindowPolicy, grown, opened, window_of
 
 HOUR_MS = 3_600_000
-SPAN_LOCAL = tuple(evaluator for evaluator in EVALUATORS if isinstance(evaluator, SpanLocal))
-MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
-Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
 
 class EnginePolicy(NamedTuple):
@@ -51,16 +42,28 @@ class EnginePolicy(NamedTuple):
     trace_spans_max: int = 10_000
     spans_in_memory_max: int = 500_000
     known_max: int = 2_000_000  # trace ids a partition remembers as already stored
+    # An open trace of more than `small` spans is judged anew when it has grown by this share. All judgings of a trace
+    # together then cost 1 + 1 / growth times its last one; up to `small` = 2 / growth spans it costs no more to judge it
+    # at every flush that brings a span, and nobody waits.
+    provisional_growth: float = 0.1
+    provisional_small: int = 20
 
 
 class TrajectoryEngine:
     """All traces of one partition."""
 
-    def __init__(self, partition: int, policy: EnginePolicy, seq: int = 0, registry: Registry = EMPTY) -> None:
+    def __init__(
+        self,
+        partition: int,
+        policy: EnginePolicy,
+        seq: int = 0,
+        registry: Registry = EMPTY,
+        evaluators: tuple[Evaluator, ...] = EVALUATORS,
+    ) -> None:
         self.partition = partition
         self.clock_ms = 0  # the log clock: greatest append time seen
         self._policy = policy
-        self._seq, self._registry = seq, registry
+        self._judging = Judging(partition, seq, registry, evaluators, policy.provisional_every_ms)
         self._traces: dict[TraceKey, Trace] = {}
         self._known: dict[TraceKey, None] = {}  # stored by us or a predecessor; insertion order = age
         self._forgetful = False  # some known ids were dropped: every first-seen id must be asked for
@@ -124,8 +127,10 @@ class TrajectoryEngine:
                 self._spans_held += 1
         trace.window = window_of(items, self._policy.window)
         trace.deadline_ms = trace.window.deadline_ms(self._policy.window)
-        if head is not None and head.state == "decided":
-            self._take_over(trace, head)
+        if head is not None:
+            trace.row = RowMark(head.n_items, head.deadline_ms)
+            if head.state == "decided":
+                self._take_over(trace, head)
         self._arm(trace)
         # Dirty when the store holds more than the row judged, not when an arriving span is new.
         if head is None or head.n_items < trace.n_items or (trace.state == "decided" and not trace.published):
@@ -141,8 +146,8 @@ class TrajectoryEngine:
 
     def configure(self, seq: int, registry: Registry) -> None:
         """From now on this config is in force. Only between a take and the next fold."""
-        if seq != self._seq:
-            self._seq, self._registry = seq, registry
+        if seq != self._judging.seq:
+            self._judging = self._judging.under(seq, registry)
 
     def tick(self, clock_ms: int) -> None:
         """Advance the log clock (it never goes back) and decide what is due."""
@@ -173,6 +178,8 @@ class TrajectoryEngine:
             self._counts.duplicate += 1
             return False
         elif trace.state == "open":
+            if trace.end_ms is None and span.is_end:
+                trace.row = None  # the root names the run: a row without it is worth nothing
             trace.window = grown(trace.window, span)
         else:
             self._counts.late += 1
@@ -180,7 +187,7 @@ class TrajectoryEngine:
             self._counts.conflict += 1
         trace.add(span, self._policy.trace_spans_max)
         self._counts.stored += 1
-        self._counts.over_cap += bool(trace.overflow)
+        self._counts.over_cap += trace.over_cap
         self._spans_held += 1
         self._span_rows.append(SpanRow(span, raw))
         self._touch(trace)
@@ -203,7 +210,9 @@ class TrajectoryEngine:
         self._span_rows, self._marks, self._counts, self._dirty = [], [], Counts(), {}
         for trace in flush.touched:
             trace.dirty, trace.epoch = False, self._epoch
-            self._judge(trace, truths, flush)
+            if self._wants_row(trace):
+                self._judging.judge(trace, truths, self.clock_ms, flush)
+                trace.row = RowMark(trace.n_items, trace.deadline_ms)
         return flush
 
     def acknowledged(self, flush: Flush) -> None:
@@ -224,6 +233,20 @@ class TrajectoryEngine:
         return sum(t.state == "open" for t in self._traces.values()) + len(self._asleep)
 
     # Leaves.
+
+    def _wants_row(self, trace: Trace) -> bool:
+        """Whether a touched trace is judged and its row written now, or later with more of its spans.
+
+        The stored row of an open trace may lack spans, which costs nobody anything: whoever reads the trace back reads
+        its spans. But there must be a row, for recovery finds open traces by it; and it may never name a later deadline
+        than the true one, or nobody would wake in time. An earlier one only wakes its reader for nothing.
+        """
+        row, n_items = trace.row, trace.n_items
+        if row is None or trace.state == "decided" or trace.deadline_ms < row.deadline_ms:
+            return True
+        if n_items <= self._policy.provisional_small:
+            return True
+        return n_items - row.n_items >= self._policy.provisional_growth * row.n_items
 
     def _open(self, key: TraceKey, span: Span) -> Trace:
         trace = self._traces[key] = Trace(key, span.received_ms, {}, opened(span))
@@ -269,146 +292,3 @@ class TrajectoryEngine:
                 self._sleep(trace.key, trace.deadline_ms)
             self._drop(trace)
             self._counts.evicted += 1
-
-    def _judge(self, trace: Trace, truths: Truths, flush: Flush) -> None:
-        decided = trace.state == "decided"
-        trajectory = self._assemble(trace, trace.all_items(), truths)
-        results = self._results(trace, trajectory)
-        if decided and trace.outcomes is None:
-            trace.outcomes = self._outcomes(trace, trajectory, results, truths)
-        if trace.outcomes is not None and not trace.published:
-            flush.decided.append(DecidedTrace(trace.key, trace.anchor_ms, trace.workflow, trace.outcomes))
-        row = self._row(trace, trajectory, results)
-        if decided:
-            verdicts: Verdicts = {(r.span_id, r.evaluator): (r.step, r.verdict) for r in results}
-            if trace.verdicts is not None:
-                flush.changes += _changes(row, trace.verdicts, verdicts)
-            trace.verdicts = verdicts
-        flush.trajectories.append(row)
-
-    def _assemble(self, trace: Trace, items: list[Span], truths: Truths) -> Trajectory:
-        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.overflow else 0)
-        return assemble(trace.key, items, self._registry, truths, trace.reason, flags)
-
-    def _results(self, trace: Trace, trajectory: Trajectory) -> tuple[Result, ...]:
-        if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
-            return ()
-        if trace.overflow:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
-            return tuple(result for result in judge(trajectory) if not result.span_id)
-        local = self._local(trace, trajectory)
-        if trace.state == "decided":
-            return judge(trajectory, local)
-        by_span = judge(trajectory, local, SPAN_LOCAL)
-        if self._contextual_due(trace):
-            known = set(by_span)
-            trace.contextual = tuple(result for result in judge(trajectory, local) if result not in known)
-        return (*by_span, *trace.contextual)
-
-    def _contextual_due(self, trace: Trace) -> bool:
-        """Contextual results of an open trace come at most every `provisional_every_ms`."""
-        if trace.contextual_ms < 0:
-            trace.contextual_ms = self.clock_ms
-        if self.clock_ms - trace.contextual_ms < self._policy.provisional_every_ms:
-            return False
-        trace.contextual_ms = self.clock_ms
-        return True
-
-    def _local(self, trace: Trace, trajectory: Trajectory) -> dict[bytes, tuple[Result, ...]]:
-        """Span-local results, each judged once per span and registry entry."""
-        if trace.local_for is not trajectory.workflow or trace.extras:
-            trace.local, trace.local_for = {}, trajectory.workflow
-        made = {}  # of steps that hold what other spans of the trace told: these may change with every span
-        for step in trajectory.steps:
-            span = step.span
-            if span is not trace.items.get(span.span_id):
-                made[span.span_id] = judge_span(span, trajectory.workflow)
-            elif span.span_id not in trace.local:
-                trace.local[span.span_id] = judge_span(span, trajectory.workflow)
-        return {**trace.local, **made} if made else trace.local
-
-    def _outcomes(
-        self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths
-    ) -> TraceOutcomes:
-        """What the decision says, of exactly the items received before the deadline."""
-        items = trace.all_items()
-        judged = [s for s in items if trace.reason == "marker" or s.received_ms < trace.deadline_ms]
-        if len(judged) < len(items) and judged:
-            trajectory = self._assemble(trace, judged, truths)
-            same = trace.local_for is trajectory.workflow and not trace.extras
-            results = judge(trajectory, self._local(trace, trajectory) if same else None)
-        trace.workflow = trajectory.workflow_name
-        kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
-        return TraceOutcomes(
-            trace_id=trace.key.trace_id.hex(),
-            anchor_ms=trace.anchor_ms,
-            n_items=len(judged),
-            close_reason=trace.reason,
-            config_seq=self._seq,
-            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
-            release=trajectory.root.release if trajectory.root else "",
-            outcomes=summarise(results, kinds),
-        )
-
-    def _row(self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...]) -> TrajectoryRow:
-        root, steps = trajectory.root, trajectory.steps
-        spans = [step.span for step in steps]
-        calls = [span for span in spans if span.kind in MODEL_KINDS]
-        every = trace.items.values()
-        return TrajectoryRow(
-            tenant=trace.key.tenant,
-            anchor_ms=trace.anchor_ms,
-            trace_id=trace.key.trace_id,
-            revision=pack_revision(trace.n_items, trace.state == "decided", self._seq),
-            state=trace.state,
-            close_reason=trace.reason,
-            partition=self.partition,
-            workflow=trajectory.workflow_name,
-            agent=root.agent if root else "",
-            task_id=root.task_id if root else "",
-            session_id=(root.session_id if root else "") or next((s.session_id for s in spans if s.session_id), ""),
-            release=root.release if root else "",
-            n_items=trace.n_items,
-            n_spans=len(every),
-            n_steps=len(steps),
-            n_tool_calls=sum(span.kind == "tool_call" for span in spans),
-            input_tokens=sum(span.input_tokens for span in calls),
-            output_tokens=sum(span.output_tokens for span in calls),
-            start_ns=min(span.start_ns for span in every),
-            end_ns=max(span.end_ns for span in every),
-            last_log_ms=self.clock_ms,
-            deadline_ms=trace.deadline_ms,
-            config_seq=self._seq,
-            flags=trajectory.flags,
-            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
-            results=results,
-            outcomes=trace.outcomes,
-        )
-
-
-def in_cohort(trace_id: bytes, sample: float) -> bool:
-    """Whether a trace is judged: by hash of its id, so that every worker and every replay chooses the same."""
-    return sample >= 1.0 or xxh3_64_intdigest(trace_id) < sample * 2**64
-
-
-def _changes(row: TrajectoryRow, before: Verdicts, after: Verdicts) -> list[VerdictChange]:
-    changes = []
-    for target in sorted(before.keys() | after.keys()):
-        old_step, old = before.get(target, ("", ""))
-        step, new = after.get(target, (old_step, ""))
-        if old != new:
-            changes.append(
-                VerdictChange(
-                    row.tenant,
-                    row.anchor_ms,
-                    row.trace_id,
-                    row.revision,
-                    row.workflow,
-                    target[0],
-                    step,
-                    target[1],
-                    old,
-                    new,
-                    row.last_log_ms,
-                )
-            )
-    return changes

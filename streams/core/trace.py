@@ -1,7 +1,9 @@
 """One trace in memory: its items and where it stands. State only; `streams.core.engine` drives it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from evaluators.evaluation import Evaluation
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
 from schemas.result import Result
@@ -10,7 +12,15 @@ from schemas.span import Span
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.window import Window
 
+ROOTS_ABOVE_CAP = 16  # roots that are kept above the cap: they end last, and tell workflow and task
 Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
+
+
+class RowMark(NamedTuple):
+    """What the latest row of a trace was made of."""
+
+    n_items: int
+    deadline_ms: int
 
 
 @dataclass(eq=False, slots=True)
@@ -21,8 +31,11 @@ class Trace:
     anchor_ms: int
     items: dict[bytes, Span]
     window: Window
-    extras: list[Span] = field(default_factory=list)  # other contents of a span id
+    extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
     overflow: set[tuple[bytes, int]] = field(default_factory=set)  # identities above the cap
+    over_cap: bool = False  # more items than the cap, whichever of them are kept
+    start_ns: int = 0  # earliest start and latest end of all items, those above the cap included
+    end_ns: int = 0
     state: State = "open"
     reason: CloseReason = ""
     deadline_ms: int = 0
@@ -32,9 +45,11 @@ class Trace:
     tasks: frozenset[str] = frozenset()  # task ids that its spans name
     local: dict[bytes, tuple[Result, ...]] = field(default_factory=dict)
     local_for: Workflow | None = None  # the registry entry that `local` was judged under
+    evaluation: Evaluation | None = None  # the fold of its steps so far, while it is open
     contextual: tuple[Result, ...] = ()
     contextual_ms: int = -1
     verdicts: Verdicts | None = None  # of the last final row
+    row: RowMark | None = None  # None: there is none yet, or none that is worth anything
     dirty: bool = False
     epoch: int = 0  # of the flush that last took it
 
@@ -48,26 +63,26 @@ class Trace:
         known = self.items.get(span.span_id)
         if known is not None and known.content_hash == span.content_hash:
             return True
-        if known is not None and any(
-            e.span_id == span.span_id and e.content_hash == span.content_hash for e in self.extras
-        ):
-            return True
-        return bool(self.overflow) and (span.span_id, span.content_hash) in self.overflow
+        identity = (span.span_id, span.content_hash)
+        return identity in self.extras or identity in self.overflow
 
     def add(self, span: Span, cap: int) -> None:
-        """Keep a new item; above the cap only its identity."""
+        """Keep a new item; above the cap only its identity and its times, but for a few roots: they name the run."""
         if span.task_id:
             self.tasks |= {span.task_id}
-        if self.n_items >= cap:
+        self.start_ns = min(self.start_ns or span.start_ns, span.start_ns)
+        self.end_ns = max(self.end_ns, span.end_ns)
+        if self.n_items >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
             self.overflow.add((span.span_id, span.content_hash))
         elif span.span_id in self.items:
-            self.extras.append(span)
+            self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
+        self.over_cap = self.n_items > cap
 
     def all_items(self) -> list[Span]:
         """The kept items, in no order that means anything."""
-        return [*self.items.values(), *self.extras]
+        return [*self.items.values(), *self.extras.values()]
 
     @property
     def is_open(self) -> bool:

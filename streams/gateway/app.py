@@ -7,7 +7,7 @@ success is in the log, what was not is the sender's to repeat.
 import asyncio
 import ipaddress
 import logging
-import signal
+import os
 
 from aiohttp import web
 from google.protobuf.internal import api_implementation
@@ -17,8 +17,7 @@ from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
 from streams.settings import Settings
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from streams.signals import stop_signal
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
         if ready is not None:
             ready.set()
-        await _stop_signal()
+        await stop_signal()
     finally:
         await runner.cleanup()
         late = await gateway.packer.close(STOP_LOG_S)
@@ -74,24 +73,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _stop_signal() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process as if we did not exist."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-
 async def _listen(runner: web.AppRunner, settings: Settings) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
         raise UserError(
-            f"the gateway cannot listen on {settings.gateway_host}:{settings.gateway_port} ({error.strerror}): "
+            f"the gateway cannot listen on {settings.gateway_host}:{settings.gateway_port} ({why}): "
             "stop what uses the port, or set STEPWATCH_GATEWAY_PORT"
         ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streams.console.errors import UserError
 from streams.local.java import Java
-from streams.local.process import Child, last_words, spawn, until_ready
+from streams.local.process import Child, last_words, listens, spawn, until_ready
 
 TEMPLATES = Path(__file__).parents[2] / "infra" / "kafka"
 JVM_FLAGS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -48,7 +48,11 @@ class Broker:
 
     async def wait_ready(self, child: Child) -> None:
         """Return when the broker answers for itself. Raises `UserError` when it ends or takes too long."""
-        await until_ready(child, lambda: serves(self.port), "the Kafka broker", READY_TIMEOUT_S)
+
+        async def ours_serves() -> bool:
+            return await serves(self.port) and listens(child, self.port)
+
+        await until_ready(child, ours_serves, "the Kafka broker", READY_TIMEOUT_S)
 
     def _write_configuration(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

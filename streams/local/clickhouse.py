@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.local.process import Child, spawn, until_ready
+from streams.local.process import Child, listens, spawn, until_ready
 
 READY_TIMEOUT_S = 60.0
 STOP_GRACE_S = 20.0
@@ -32,7 +32,11 @@ class ClickHouse:
 
     async def wait_ready(self, child: Child) -> None:
         """Return when it answers a query. Raises `UserError` when it ends or takes too long."""
-        await until_ready(child, lambda: answers(self.port), "ClickHouse", READY_TIMEOUT_S)
+
+        async def ours_answers() -> bool:
+            return await answers(self.port) and listens(child, self.port)
+
+        await until_ready(child, ours_answers, "ClickHouse", READY_TIMEOUT_S)
 
 
 async def answers(port: int) -> bool:

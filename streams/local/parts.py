@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from streams.local.process import Child, spawn, until_ready
+from streams.local.process import Child, listens, spawn, until_ready
 from streams.settings import Settings
 
 READY_TIMEOUT_S = 60.0
@@ -30,8 +30,8 @@ class Readiness(Protocol):
         """Called right before each start."""
         ...
 
-    async def holds(self) -> bool:
-        """Whether it serves now."""
+    async def holds(self, child: Child) -> bool:
+        """Whether the child serves now."""
         ...
 
 
@@ -54,7 +54,7 @@ class ConsolePart:
 
     async def wait_ready(self, child: Child) -> None:
         """Return when it serves; raise `UserError` when it ends or takes too long."""
-        await until_ready(child, self.readiness.holds, f"the {self.command}", READY_TIMEOUT_S)
+        await until_ready(child, lambda: self.readiness.holds(child), f"the {self.command}", READY_TIMEOUT_S)
 
 
 def environment_of(settings: Settings, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +78,7 @@ def _spelled(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """Something accepts connections at this address."""
+    """The child accepts connections at this address."""
 
     host: str
     port: int
@@ -86,7 +86,7 @@ class Accepts:
     async def before_start(self) -> None:
         """Nothing to note."""
 
-    async def holds(self) -> bool:
+    async def holds(self, child: Child) -> bool:
         """Whether a connection is accepted now."""
         try:
             async with asyncio.timeout(3):
@@ -94,7 +94,7 @@ class Accepts:
         except (OSError, TimeoutError):
             return False
         writer.close()
-        return True
+        return listens(child, self.port)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class JoinedGroup:
         """Note who is listed already: others, and the dead whose session has not ended."""
         _, self.known = await group_members(self.settings, self.group)
 
-    async def holds(self) -> bool:
+    async def holds(self, child: Child) -> bool:
         """Whether the new member has joined. Asked at the pace of joining, which takes seconds."""
         await asyncio.sleep(GROUP_POLL_S)
         state, now = await group_members(self.settings, self.group)

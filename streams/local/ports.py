@@ -6,11 +6,15 @@ outgoing connections: a client that retries a dead broker's port from that range
 port is lost.
 """
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from streams.console.errors import UserError
 
@@ -57,12 +61,14 @@ def choose(
     return Choice(port, f"the usual port {usual} is taken, so {port} is used")
 
 
-def choose_all(asked: PortsAsked, remembered: Mapping[str, int], names: tuple[str, ...]) -> dict[str, Choice]:
-    """A port for each of `names`, no two the same."""
+def choose_all(
+    asked: PortsAsked, remembered: Mapping[str, int], names: tuple[str, ...], take: Callable[[int], bool]
+) -> dict[str, Choice]:
+    """A port for each of `names`, no two the same. `take` says whether a port is to be had, and has it."""
     chosen: dict[str, Choice] = {}
     for name in names:
         used = {choice.port for choice in chosen.values()}
-        chosen[name] = choose(name, getattr(asked, name), remembered.get(name), is_free, partial(pick_free, used))
+        chosen[name] = choose(name, getattr(asked, name), remembered.get(name), take, partial(pick_free, used, take))
     return chosen
 
 
@@ -77,10 +83,42 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def pick_free(used: set[int]) -> int:
+class PortClaims:
+    """Ports that a stack means to use, for other stacks of this machine: some seconds pass until its parts listen.
+
+    A lock on a file a port in the folder for temporary files; the kernel releases it, whatever ends the stack.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._files: list[int] = []
+
+    def take(self, port: int) -> bool:
+        """Claim the port if it is free, and no other stack has claimed it."""
+        if not is_free(port):
+            return False
+        try:
+            file = os.open(self._folder / f"stepwatch-{os.getuid()}-port-{port}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return True  # no folder to agree in: who listens first has it
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            return False
+        self._files.append(file)
+        return True
+
+    def release(self) -> None:
+        """Give all back."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+def pick_free(used: set[int], take: Callable[[int], bool] = is_free) -> int:
     """A free port that is not in `used`."""
     for _ in range(PICK_TRIES):
         port = random.choice(PICK_FROM)  # noqa: S311 - no secret
-        if port not in used and is_free(port):
+        if port not in used and take(port):
             return port
     raise UserError(f"no free port between {PICK_FROM.start} and {PICK_FROM.stop}: name the ports yourself")

@@ -93,7 +93,7 @@ async def until_ready(child: Child, ready: Callable[[], Awaitable[bool]], what: 
     deadline = time.monotonic() + timeout_s
     while not await ready():
         if not child.running:
-            words = last_words(child.log, child.log_from) or "it wrote nothing"
+            words = last_words(child.log, child.log_from).removeprefix("error: ") or "it wrote nothing"
             raise UserError(f"{what} ended while starting: {words} ({child.log})")
         if time.monotonic() > deadline:
             raise UserError(
@@ -125,6 +125,17 @@ def is_alive(pid: int, created: float) -> bool:
         return False
     with contextlib.suppress(psutil.Error):
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def listens(child: Child, port: int) -> bool:
+    """Whether it is this child, or what it started, that listens on the port: another's answer is no sign of it."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(child.pid)
+        for one in (process, *process.children(recursive=True)):
+            for socket in one.net_connections("tcp"):
+                if socket.status == psutil.CONN_LISTEN and socket.laddr.port == port:
+                    return True
     return False
 
 

@@ -21,6 +21,7 @@ from streams.local.background import run_in_background, together
 from streams.local.broker import STOP_GRACE_S as BROKER_GRACE_S
 from streams.local.broker import Broker
 from streams.local.clickhouse import ClickHouse
+from streams.local.disk import blame_disk, check_room, disk_sentence, until_full
 from streams.local.jars import cache_dir, ensure_jars
 from streams.local.java import find_java
 from streams.local.parts import (
@@ -32,10 +33,10 @@ from streams.local.parts import (
     environment_of,
     variables,
 )
-from streams.local.ports import Choice, PortsAsked, choose_all, pick_free
+from streams.local.ports import Choice, PortClaims, PortsAsked, choose_all, pick_free
 from streams.local.process import created_at
-from streams.local.state import DataDirLock, PartState, StackState, disk_sentence, read_state, write_state
-from streams.local.supervise import Part, Report, RestartPolicy, Runner, State
+from streams.local.state import DataDirLock, PartState, StackState, read_state, write_state
+from streams.local.supervise import Part, Report, RestartPolicy, Runner, State, pass_on
 from streams.settings import Settings
 
 PARTS = ("broker", "clickhouse", "gateway", "scorer", "alerter")
@@ -73,9 +74,10 @@ class LocalStack:
         self._ports_asked, self._java = ports or PortsAsked(), java
         self._environment, self._broker_options = dict(environment or {}), dict(broker_options or {})
         self._policy, self._user_report = policy or RestartPolicy(), report
-        self._lock = DataDirLock(self.data_dir)
+        self._lock, self._claims = DataDirLock(self.data_dir), PortClaims()
         self._ports: dict[str, int] = {}
         self._failure: asyncio.Future[None] | None = None
+        self._disk: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -96,7 +98,13 @@ class LocalStack:
         self._lock.acquire()
         try:
             self._failure = asyncio.get_running_loop().create_future()
+            check_room(self.data_dir)
             await self._start_all()
+            self._disk = asyncio.create_task(until_full(self.data_dir), name="watch the disk")
+            self._disk.add_done_callback(lambda task: pass_on(task, self._fail))
+        except UserError as error:
+            await self.stop()
+            raise blame_disk(self.data_dir, error) from error
         except OSError as error:
             await self.stop()
             raise UserError(disk_sentence(self.data_dir, error)) from error
@@ -106,6 +114,8 @@ class LocalStack:
 
     async def stop(self) -> None:
         """Stop all parts, the gateway first, the broker last. Nothing is left when it returns."""
+        if self._disk is not None:
+            self._disk.cancel()
         try:
             for kind in STOP_ORDER:
                 await asyncio.gather(*(part.stop() for part in self._of_kind(kind)))
@@ -113,12 +123,16 @@ class LocalStack:
             for part in self.parts.values():
                 part.kill_now()
             self._forget_processes()
+            self._claims.release()
             self._lock.release()
 
     async def wait(self) -> None:
         """Return never; raise `UserError` when a part cannot be kept alive."""
         assert self._failure is not None, "wait() is for a stack that was started"
-        await asyncio.shield(self._failure)
+        try:
+            await asyncio.shield(self._failure)
+        except UserError as error:
+            raise blame_disk(self.data_dir, error) from error
 
     async def start_part(self, name: str) -> None:
         """Start a stopped part and wait until it serves."""
@@ -167,7 +181,7 @@ class LocalStack:
     def _choose_ports(self) -> None:
         names = tuple(PORT_OF[part] for part in PORT_OF if part in self._wanted)
         remembered = read_state(self.data_dir).ports
-        chosen = choose_all(self._ports_asked, remembered, names)
+        chosen = choose_all(self._ports_asked, remembered, names, self._claims.take)
         self._ports = {**remembered, **{name: choice.port for name, choice in chosen.items()}}
         self._tell_notes(chosen)
         update: dict[str, Any] = {"data_dir": self.data_dir}
@@ -196,7 +210,7 @@ class LocalStack:
             java=java,
             jars=tuple(jars),
             port=self._ports["kafka"],
-            controller_port=pick_free(set(self._ports.values())),
+            controller_port=pick_free(set(self._ports.values()), self._claims.take),
             options=self._broker_options,
         )
 

@@ -5,7 +5,6 @@ the file says where. The file outlives the stack: its ports are preferred at the
 creation time, so that a later process with the same pid is never signalled.
 """
 
-import errno
 import fcntl
 import os
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams.console.errors import UserError
+from streams.local.disk import disk_sentence
 from streams.settings import Settings
 
 STATE_FILE = "stack.json"
@@ -118,10 +118,3 @@ def already_runs(data_dir: Path, state: StackState) -> str:
         f"a stack runs on {data_dir} already (process {state.owner}{'; ' + where if where else ''}): use it, stop it "
         f"with `stepwatch down --data-dir {shlex.quote(str(data_dir))}`, or choose another --data-dir"
     )
-
-
-def disk_sentence(data_dir: Path, error: OSError) -> str:
-    """The sentence for a data folder that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {data_dir} is full: make room, or choose another --data-dir"
-    return f"the data folder {data_dir} cannot be written ({error.strerror}): choose another --data-dir"

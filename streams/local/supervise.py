@@ -77,7 +77,7 @@ class Part:
         self._say("starting")
         await self._launch()
         self._watcher = asyncio.create_task(self._keep_alive(), name=f"keep {self.name} alive")
-        self._watcher.add_done_callback(lambda task: _pass_on(task, on_failure))
+        self._watcher.add_done_callback(lambda task: pass_on(task, on_failure))
 
     async def stop(self) -> None:
         """Stop supervising, then SIGTERM, a bounded wait, SIGKILL."""
@@ -143,7 +143,8 @@ class Part:
         self._report(self.name, state, detail)
 
 
-def _pass_on(watcher: "asyncio.Task[None]", on_failure: Callable[[BaseException], None]) -> None:
+def pass_on(watcher: "asyncio.Task[None]", on_failure: Callable[[BaseException], None]) -> None:
+    """A done callback: tell of the error that a watching task ended with, if it did."""
     if not watcher.cancelled() and (error := watcher.exception()) is not None:
         on_failure(error)
 

@@ -7,6 +7,7 @@ All lookups take many keys and make few SELECTs. They see every acknowledged ins
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -166,7 +167,7 @@ class Reader:
         for batch in batches((task_id,) for task_id in task_ids):
             for workflow, task_id, body in self._select(TRUTHS.format(tasks=among(batch))):
                 with _unusable_left_out(workflow, task_id):
-                    found[workflow, task_id] = parse_expectation(body, "expectations", 1)
+                    found[workflow, task_id] = _truth(body)
         return found
 
     def _ranges(self, keys: Sequence[TraceKey]) -> dict[TraceKey, Range]:
@@ -208,6 +209,12 @@ def _head(row: Sequence[Any], published: set[TraceKey]) -> StoredHead:
     said = zip(steps, verdicts, strict=True)
     judged = dict(zip(zip(targets, evaluators, strict=True), said, strict=True))
     return StoredHead._make((key, *numbers, key in published, decode_trace(outcomes) if outcomes else None, judged))
+
+
+@lru_cache(maxsize=4_096)
+def _truth(body: bytes) -> TaskTruth:
+    """The truth of a stored line: one and the same value for one line, so that what is derived from it is kept."""
+    return parse_expectation(body, "expectations", 1)
 
 
 @contextmanager

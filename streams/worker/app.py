@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.config import ConfigError
 from schemas.registry import EMPTY, Registry, parse_registry
 from streams.config_log import ConfigReader, ConfigRecord
+from streams.custom_evaluators import all_evaluators
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> LedgerApp:
     Raises UserError when the store is not there. Kafka clients connect at the first assignment, on the current event loop.
     """
     failpoint = Failpoint(settings.failpoint)
+    writer = Writer(connect(settings))
     producer = AIOKafkaProducer(
         **kafka_options(settings),
         enable_idempotence=True,
@@ -40,7 +42,7 @@ def create_app(settings: Settings) -> LedgerApp:
         linger_ms=5,
         max_request_size=9 << 20,
     )
-    sink = Sink(settings, Writer(connect(settings)), producer, failpoint)
+    sink = Sink(settings, writer, producer, failpoint)
     config = ConfigReader(settings)
     connected = asyncio.Lock()
 
@@ -60,7 +62,7 @@ def create_app(settings: Settings) -> LedgerApp:
                 newest = read_registry(await config.latest())
         return newest
 
-    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare)
+    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare, all_evaluators())
 
     async def handle(chunk: Chunk) -> None:
         await or_die(scorer.handle(chunk))

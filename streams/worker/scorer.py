@@ -8,14 +8,14 @@ only when the flush that took it is acknowledged.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from faust.types import TP
 
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
 from schemas.decode import decode
 from schemas.expectation import TaskTruth
-from schemas.ledger import LedgerRow
 from schemas.otlp import InvalidOtlp
 from schemas.registry import EMPTY, Registry
 from schemas.span import RawSpan, Span
@@ -28,6 +28,7 @@ from streams.store.reader import Reader
 from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerConsumer
+from streams.worker.partition import Partition, Tally, ledger_rows
 from streams.worker.sink import Batch, DeadLetter, Sink
 
 TENANT_HEADER = "stepwatch-tenant"
@@ -46,31 +47,6 @@ def policy_of(settings: Settings) -> EnginePolicy:
     )
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the spans of one tenant in one flush of a partition: the ledger's terms."""
-
-    spans: int = 0
-    stored: int = 0
-    duplicate: int = 0
-    dead_lettered: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Partition:
-    """One assigned partition: its engine, and what has accumulated for the next flush."""
-
-    tp: TP
-    epoch: int  # wall clock of the assignment in ms: later assignments supersede earlier ones in the ledger
-    engine: TrajectoryEngine
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    chunks: list[Chunk] = field(default_factory=list)
-    dead: list[DeadLetter] = field(default_factory=list)
-    tally: dict[str, Tally] = field(default_factory=dict)
-    next_offset: int | None = None
-    clock_anchor: tuple[int, float] = (0, 0.0)  # a log clock and the monotonic time at which it was current
-
-
 class Scorer:
     """All assigned partitions of one worker."""
 
@@ -81,8 +57,10 @@ class Scorer:
         sink: Sink,
         failpoint: Failpoint,
         prepare: Callable[[], Awaitable[tuple[int, Registry]]],
+        evaluators: tuple[Evaluator, ...] = EVALUATORS,
     ) -> None:
         """`prepare` connects what must be connected and answers the newest config: awaited before any recovery."""
+        self._evaluators = evaluators
         self._settings = settings
         self._policy = policy_of(settings)
         self._reader = reader
@@ -106,7 +84,9 @@ class Scorer:
         new = [tp for tp in tps if tp not in self._partitions]
         epoch = int(time.time() * 1000)
         for tp in new:
-            self._partitions[tp] = Partition(tp, epoch, TrajectoryEngine(tp.partition, self._policy))
+            self._partitions[tp] = Partition(
+                tp, epoch, TrajectoryEngine(tp.partition, self._policy, evaluators=self._evaluators)
+            )
         if new:
             task = asyncio.get_running_loop().create_task(or_die(self._recover([self._partitions[tp] for tp in new])))
             self._recovering.add(task)
@@ -254,7 +234,7 @@ class Scorer:
             batch = Batch([flush for _, flush, _ in taken])
             for part in parts:
                 batch.dead += part.dead
-                batch.ledger += _ledger_rows(part)
+                batch.ledger += ledger_rows(part)
                 part.chunks, part.dead, part.tally = [], [], {}
                 part.engine.configure(*self._config)
             self._rows = 0
@@ -281,30 +261,6 @@ class Scorer:
     def open_traces(self) -> int:
         """Open traces of all partitions."""
         return sum(part.engine.open_traces for part in self._partitions.values())
-
-
-def _ledger_rows(part: Partition) -> list[LedgerRow]:
-    if not part.chunks:
-        return []
-    first, last = part.chunks[0].first, part.chunks[-1].last
-    records = last - first + 1
-    return [
-        LedgerRow(
-            topic=part.tp.topic,
-            partition=part.tp.partition,
-            tenant=tenant,
-            epoch=part.epoch,
-            first_offset=first,
-            last_offset=last,
-            records=records,
-            spans=tally.spans,
-            stored=tally.stored,
-            duplicate=tally.duplicate,
-            sampled_out=0,
-            dead_lettered=tally.dead_lettered,
-        )
-        for tenant, tally in part.tally.items()
-    ]
 
 
 def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:

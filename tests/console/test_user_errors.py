@@ -34,6 +34,7 @@ CASES = [
     (["gateway"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
     (["scorer"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
     (["alerter"], NOBODY, "no Kafka broker answers at 127.0.0.1:1 ("),
+    (["sql", " "], {}, "the SQL is empty"),
     (["sql", "SELECT 1"], NOBODY, "no ClickHouse answers at http://127.0.0.1:1"),
     (["up", "--java", "/nowhere"], {}, "/nowhere cannot be run as Java (No such file or directory)"),
     (["score", "infra/examples/demo-traces.jsonl", "--out", "/nowhere/x"], {}, "/nowhere/x: No such file or directory"),
@@ -54,3 +55,11 @@ def test_one_sentence_and_a_non_zero_exit(
 def test_a_password_is_never_repeated(tmp_path: Path) -> None:
     done = stepwatch(tmp_path, "status", STEPWATCH_GATEWAY_PORT="x", STEPWATCH_SASL_PASSWORD="hush")
     assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("part", ["gateway", "scorer", "alerter"])
+def test_the_help_of_a_part_names_the_variables_beside_its_flags(tmp_path: Path, part: str) -> None:
+    done = stepwatch(tmp_path, part, "--help", COLUMNS="120")
+    assert done.returncode == 0
+    assert "STEPWATCH_BOOTSTRAP_SERVERS" in done.stdout
+    assert "docs/operations.md" in done.stdout

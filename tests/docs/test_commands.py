@@ -29,6 +29,7 @@ ELSEWHERE = {
     "stepwatch scorer": "the stack runs it",
     "stepwatch alerter": "the stack runs it",
     "stepwatch demo": "as make demo",
+    "stepwatch deliver --targets": "tests/integration/test_deliver.py, with targets of its own",
 }
 
 pytestmark = pytest.mark.integration

@@ -9,6 +9,7 @@ import pytest
 from schemas.expectation import parse_expectation
 from schemas.registry import parse_registry
 from schemas.rules import parse_rules
+from schemas.targets import parse_targets
 from streams.settings import Settings
 from streams.topics import specs
 
@@ -42,12 +43,20 @@ def test_every_topic_is_documented_with_its_partitions() -> None:
 def test_rules_and_registries_in_the_docs_are_accepted() -> None:
     rules = [*fences("yaml", "rules:"), *fences("yaml", "defaults:")]
     registries = fences("yaml", "workflows:")
+    ((_, tools),) = fences("json", '[{"type": "function"')
     assert rules
     assert registries
     for name, text in rules:
         assert parse_rules(text, name).rules
     for name, text in registries:
-        parse_registry(text, name)
+        parse_registry(text, name, {"tools.json": tools})
+
+
+def test_targets_in_the_docs_are_accepted() -> None:
+    examples = fences("yaml", "targets:")
+    assert examples
+    for name, text in examples:
+        assert parse_targets(text, name).targets
 
 
 def test_task_truth_in_the_docs_is_accepted() -> None:

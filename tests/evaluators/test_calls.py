@@ -58,7 +58,10 @@ R = ("refund", {"id": "1"})
         ([R], truth(R, ("lookup", {"id": "1"})), 1.0),
         ([("refund", {"id": "1"}, {"status": 2}), R], truth(R), 1.0),
         (
-            [("refund", {"id": "1"}, {"result": '{"error": "no"}x'}), ("refund", {"id": "1"}, {"result": "Error: no"})],
+            [
+                ("refund", {"id": "1"}, {"result": '{"errand": "no"}x'}),
+                ("refund", {"id": "1"}, {"result": "Error: no"}),
+            ],
             truth(R),
             1.0,
         ),

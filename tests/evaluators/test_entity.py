@@ -107,7 +107,7 @@ def test_all_entities_of_a_list_are_judged():
     [
         ([ASK, get(2), update(3, "<CUSTOMER>")], "redacted"),
         ([ASK, get(2), tool_span(3, "update_crm", None)], "not_captured"),
-        ([ASK, get(2), tool_span(3, "update_crm", "{'customer_id': 'C-2002'}")], "not_captured"),
+        ([ASK, get(2), tool_span(3, "update_crm", "{'customer_id': C-2002}")], "not_captured"),
         ([ASK, get(2), tool_span(3, "update_crm", '{"customer_id": "C-', flags=TRUNCATED)], "truncated"),
         ([ASK, get(2, result=None), update(3, "C-2002")], "not_captured"),
         ([ASK, llm_span(2), get(3), update(4, "C-2002")], "not_captured"),

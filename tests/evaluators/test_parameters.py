@@ -115,3 +115,20 @@ def test_where_the_registry_is_silent_the_tools_offered_in_the_span_decide():
 def test_it_is_silent_about_steps_that_are_no_calls():
     assert judge_span(tool_span(1, "", kind="llm"), SHOP) == ()
     assert span_id(1)
+
+
+def test_arguments_logged_as_a_python_repr_are_judged_by_their_values_and_pass_with_a_word():
+    right = judged("{'id': 'aaa'}")
+    assert (right.verdict, right.score, right.reason_code) == ("pass", 1.0, "python_repr") and right.reason
+    assert judged("{'id': 'aaa', 'count': True}").reason_code == "wrong_type"
+    assert judged("{'id': '[REDACTED]'}").reason_code == "redacted"
+    assert judged("{'id': object()}").reason_code == "not_json"
+
+
+@pytest.mark.parametrize("kind", ["handoff", "retrieval"])
+def test_a_declared_tool_is_judged_as_a_call_whatever_its_name_says(kind):
+    bank = workflow(tools=[tool("transfer_to_account", {"iban": {"type": "string"}}, ["iban"], writes=True)])
+    (checked, worked) = judge_span(tool_span(1, "transfer_to_account", {}, {"error": "500"}, kind=kind), bank)
+    assert (checked.evaluator, checked.reason_code) == ("ParameterValidation", "missing_argument")
+    assert (worked.evaluator, worked.reason_code) == ("ToolCallSuccess", "swallowed")
+    assert not judge_span(tool_span(1, "transfer_to_billing", {}, kind="handoff"), bank)

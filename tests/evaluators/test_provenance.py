@@ -110,7 +110,9 @@ def test_where_something_was_not_captured_nothing_is_called_invented(before, cod
     ("arguments", "fields", "verdict"),
     [
         (None, {}, ("unscored", "not_captured")),
-        ("{'order': 'O-48213'}", {}, ("unscored", "not_captured")),
+        ("{'order': O-48213}", {}, ("unscored", "not_captured")),
+        ("{'order': 'O-48213'}", {}, PASS),
+        ("{'order': 'O-99999'}", {}, INVENTED),
         ('{"order": "O-48', {"flags": TRUNCATED}, ("unscored", "truncated")),
         ({"order": "[REDACTED]"}, {}, ("unscored", "redacted")),
         ({"order": "O-48213", "mail": "<EMAIL>"}, {}, ("unscored", "redacted")),

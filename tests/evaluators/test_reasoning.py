@@ -312,6 +312,9 @@ def test_a_claim_is_a_finished_act_that_the_tool_is_named_after(text, claims):
 def test_owning_up_and_success():
     assert owns_up("That didn't work") and owns_up("it has not been sent") and not owns_up("all is well")
     assert claims_success("It succeeded.") and not claims_success("If it succeeded, fine.")
+    assert claims_success("That worked: your request has been completed.") and claims_success("It worked!")
+    assert not claims_success("We worked on it") and not claims_success("Once it is done, I will confirm that")
+    assert not claims_success("It has not been processed") and not claims_success("Shall I see that it is done?")
 
 
 def test_asked_after_every_step_or_once_the_results_are_the_same():

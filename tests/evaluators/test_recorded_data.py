@@ -2,18 +2,24 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from evaluators.evaluation import Evaluation
+from evaluators.goal import GoalProgress
 from evaluators.judge import judge, judge_span
+from evaluators.matching import call_key
 from schemas.expectation import parse_expectation
 from schemas.registry import Workflow
-from schemas.trajectory import Trajectory
+from schemas.trajectory import Step, Trajectory
 from tests.builders import llm_span, result_of, root_span, text_of, tool_span, trajectory, truth, workflow
 
 SHARED = Path(os.environ.get("STEPWATCH_SHARED", Path(__file__).parents[3] / "shared"))
@@ -85,6 +91,47 @@ def test_task_completion_tells_success_from_failure():
 @needs_tau
 def test_function_call_accuracy_tells_success_from_failure():
     assert auc("FunctionCallAccuracy") >= 0.97
+
+
+@needs_tau
+def test_goal_progress_follows_the_share_of_expected_actions_done_and_never_falls_while_open():
+    done, progress = [], []
+    for run in lines(TAU / "trajectories.jsonl"):
+        if int(run["task_id"].rpartition("/")[2]) >= 35:
+            continue
+        played_, before = replace(played(run), closed=""), 0.0
+        evaluation = Evaluation(played_.workflow, played_.truth, (GoalProgress(),))
+        for step in played_.steps:
+            evaluation.extend([step])
+            score = result_of(evaluation.results(played_), "GoalProgress").score
+            assert score is None or score >= before
+            before = score if score is not None else before
+        expected = [
+            (a["name"], call_key(a["arguments"], frozenset())) for a in tasks()[run["task_id"]]["expected_actions"]
+        ]
+        calls = Counter((s.call.name, call_key(s.call.arguments, frozenset())) for s in played_.steps if called(s))
+        whole = result_of(judge(replace(played_, closed="root_ended")), "GoalProgress").score
+        if expected and whole is not None:
+            done.append(sum((Counter(expected) & calls).values()) / len(expected))
+            progress.append(whole)
+    assert len(done) > 100
+    assert spearmanr(done, progress).statistic >= 0.6
+
+
+def called(step: Step) -> bool:
+    return step.kind == "tool_call" and step.call.executed and isinstance(step.call.arguments, dict)
+
+
+@needs_tau
+def test_without_truth_task_completion_abstains_or_is_right():
+    labels = {line["id"]: line["success"] for line in lines(TAU / "labels.jsonl")}
+    answered = []
+    for run in lines(TAU / "trajectories.jsonl"):
+        result = result_of(judge(replace(played(run), truth=None)), "TaskCompletion")
+        assert result.verdict in ("unscored", "fail")  # success is never guessed
+        if result.score is not None:
+            answered.append(labels[run["id"]])
+    assert not any(answered)
 
 
 @needs_tau

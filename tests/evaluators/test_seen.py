@@ -28,10 +28,10 @@ def heard(*messages, n=1, **fields):
 
 
 def seen(*spans):
-    state = Seen(Context(workflow(), None))
-    for index, one in enumerate(spans):
-        state.add(step(index, one))
-    return state
+    context = Context(workflow(), None)
+    context.steps += [step(index, one) for index, one in enumerate(spans)]
+    context.steps.append(step(len(spans), root_span(99)))  # the run goes on: what the last call brought is seen
+    return Seen(context)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,9 @@ def test_an_answer_of_a_person_is_words():
         ([], "not_captured"),
         ([llm_span(1, "")], "not_captured"),
         ([heard(user("hi")), llm_span(2, "")], "not_captured"),
+        ([heard(user("hi")), llm_span(2, "", status=2)], ""),
+        ([heard(user("hi")), llm_span(2, "")._replace(kind="planner")], ""),
+        ([heard(user("hi")), llm_span(2, "", model="m")._replace(kind="planner")], "not_captured"),
         ([heard(user("hi")), tool_span(2, "look", {}, None)], "not_captured"),
         ([heard(user("hi")), tool_span(2, "look", {}, None, status=2)], ""),
         ([heard(user("hi"), flags=TRUNCATED)], "truncated"),
@@ -238,11 +241,17 @@ def test_the_input_of_a_root_that_is_no_step_is_the_frame():
     assert frame.has("77123") and not frame.has("88123")
 
 
-def test_a_step_taken_twice_counts_once():
-    state = Seen(Context(workflow(), None))
-    first, second = step(0, heard(user("hi"))), step(1, heard(user("hi"), user("O-48213"), n=2))
-    for one in (first, first, second, first):
-        state.add(one)
+def test_what_a_call_brings_is_seen_after_it_and_not_by_itself():
+    context = Context(workflow(), None)
+    state = Seen(context)
+    context.steps.append(step(0, tool_span(1, "find", {}, "order O-20417")))
+    assert not state.holds("O-20417")
+    context.steps.append(step(1, tool_span(2, "find", {}, "nothing")))
+    assert state.holds("O-20417")
+
+
+def test_a_talk_that_is_said_twice_counts_once():
+    state = seen(heard(user("hi")), heard(user("hi"), user("O-48213"), n=2))
     assert state.holds("O-48213") and state.doubt() == ""
 
 

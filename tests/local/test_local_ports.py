@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from streams.console.errors import UserError
-from streams.local.ports import ANY, Choice, PortsAsked, choose, choose_all, is_free, pick_free
+from streams.local.ports import ANY, Choice, PortClaims, PortsAsked, choose, choose_all, is_free, pick_free
 
 PICKED = 20_001
 NOTE = "the usual port 9092 is taken, so 20001 is used"
@@ -33,7 +33,7 @@ def test_a_port_asked_for_that_is_taken_is_refused_with_the_flag_to_use():
 
 
 def test_no_two_parts_get_the_same_port():
-    chosen = choose_all(PortsAsked(ANY, ANY, ANY), {}, ("kafka", "clickhouse", "gateway"))
+    chosen = choose_all(PortsAsked(ANY, ANY, ANY), {}, ("kafka", "clickhouse", "gateway"), is_free)
     assert len({choice.port for choice in chosen.values()}) == 3
 
 
@@ -46,3 +46,17 @@ def test_a_port_somebody_listens_on_is_not_free():
 
 def test_a_picked_port_lies_below_the_range_of_outgoing_connections():
     assert pick_free(set()) < 32_768
+
+
+def test_a_port_that_another_stack_is_about_to_use_is_not_had(tmp_path):
+    ours, theirs, port = PortClaims(tmp_path), PortClaims(tmp_path), pick_free(set())
+    assert theirs.take(port)
+    assert is_free(port), "nobody listens yet"
+    assert not ours.take(port)
+    theirs.release()
+    assert ours.take(port)
+    ours.release()
+
+
+def test_without_a_folder_to_agree_in_free_ports_are_had(tmp_path):
+    assert PortClaims(tmp_path / "never").take(pick_free(set()))

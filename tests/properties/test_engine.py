@@ -102,11 +102,18 @@ def prefix_outcome(key: TraceKey, items: list[Span]) -> tuple[int, str]:
 
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(log=logs(), actions=st.lists(st.sampled_from(ACTIONS), max_size=40), memory=st.sampled_from([1, 3, 1_000]))
+@given(
+    log=logs(),
+    actions=st.lists(st.sampled_from(ACTIONS), max_size=40),
+    memory=st.sampled_from([1, 3, 1_000]),
+    growth=st.sampled_from([0.1, 1.0, 100.0]),  # the last: an open trace is judged once, and then at its decision
+    small=st.sampled_from([0, 20]),
+)
 def test_any_schedule_of_crashes_ends_in_the_same_rows_and_outcomes(
-    log: list[Record], actions: list[str], memory: int
+    log: list[Record], actions: list[str], memory: int, growth: float, small: int
 ) -> None:
-    world = run(log, actions, EnginePolicy(WINDOW, spans_in_memory_max=memory))
+    policy = EnginePolicy(WINDOW, spans_in_memory_max=memory, provisional_growth=growth, provisional_small=small)
+    world = run(log, actions, policy)
     expected = stored_once(log)
     assert {key: len(items) for key, items in expected.items()} == {
         key: row.n_items for key, row in world.store.rows.items()
@@ -125,14 +132,25 @@ def test_any_schedule_of_crashes_ends_in_the_same_rows_and_outcomes(
 
 
 @settings(max_examples=200, deadline=None)
-@given(log=logs(), cuts=st.lists(st.booleans(), max_size=12))
-def test_where_flushes_fall_changes_nothing(log: list[Record], cuts: list[bool]) -> None:
+@given(log=logs(), cuts=st.lists(st.booleans(), max_size=12), growth=st.sampled_from([0.1, 100.0]))
+def test_where_flushes_fall_changes_nothing(log: list[Record], cuts: list[bool], growth: float) -> None:
     plain = run(log, [], EnginePolicy(WINDOW))
-    flushed = run(
-        log, [a for cut in cuts for a in (("consume", "flush") if cut else ("consume",))], EnginePolicy(WINDOW)
-    )
+    actions = [a for cut in cuts for a in (("consume", "flush") if cut else ("consume",))]
+    flushed = run(log, actions, EnginePolicy(WINDOW, provisional_growth=growth, provisional_small=0))
     assert plain.store.rows.keys() == flushed.store.rows.keys()
     for key, row in plain.store.rows.items():
-        assert row.results == flushed.store.rows[key].results
-        assert row.revision == flushed.store.rows[key].revision
-        assert row.outcomes == flushed.store.rows[key].outcomes
+        again = flushed.store.rows[key]
+        assert again == row._replace(last_log_ms=again.last_log_ms)
+
+
+DIES = {"before": ("step", "crash"), "spans": ("step", "step", "crash"), "rows": ("step", "step", "step", "crash")}
+
+
+@settings(max_examples=300, deadline=None)
+@given(log=logs(), after=st.lists(st.sampled_from(["flush", *DIES]), min_size=12, max_size=12))
+def test_a_flush_that_dies_leaves_rows_by_which_every_trace_is_found_in_time(
+    log: list[Record], after: list[str]
+) -> None:
+    actions = [a for fate in after for a in ("consume", *DIES.get(fate, ("flush",)))]
+    world = run(log, actions, EnginePolicy(WINDOW, provisional_growth=100.0, provisional_small=0))
+    assert all(row.state == "decided" for row in world.store.rows.values())

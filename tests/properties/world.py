@@ -7,6 +7,8 @@ actions can stop a worker between any two of its effects. No Kafka, no ClickHous
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
 from schemas.outcome import TraceOutcomes
 from schemas.registry import EMPTY, Registry
 from schemas.rows import TrajectoryRow
@@ -14,6 +16,8 @@ from schemas.span import RawSpan, Span
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush, StoredHead
+from streams.core.judging import Truths
+from streams.core.window import window_of
 
 RAW = RawSpan(b"", b"", b"")
 
@@ -72,6 +76,8 @@ class World:
     log: list[Record]
     policy: EnginePolicy
     registry: Registry = EMPTY
+    evaluators: tuple[Evaluator, ...] = EVALUATORS
+    truths: Truths = field(default_factory=dict)
     store: Store = field(default_factory=Store)
     outcomes: list[tuple[TraceKey, TraceOutcomes]] = field(default_factory=list)
     committed: int = 0
@@ -83,7 +89,7 @@ class Worker:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.engine = TrajectoryEngine(0, world.policy, 1, world.registry)
+        self.engine = TrajectoryEngine(0, world.policy, 1, world.registry, world.evaluators)
         self.position = world.committed
         self.flush: Flush
         self.flush_end = 0
@@ -132,7 +138,7 @@ class Worker:
             self.step()
 
     def _take(self) -> None:
-        self.flush, self.flush_end = self.engine.take({}), self.position
+        self.flush, self.flush_end = self.engine.take(self.world.truths), self.position
 
     def _write_spans(self) -> None:
         self.world.store.insert_spans(self.flush)
@@ -147,3 +153,17 @@ class Worker:
         self.engine.acknowledged(self.flush)
         if self.world.owner is self:  # the group refuses a zombie's commit
             self.world.committed = max(self.world.committed, self.flush_end)
+            self._check_rows()
+
+    def _check_rows(self) -> None:
+        """Every trace whose offsets are committed has a row by which recovery finds it, and wakes for it in time."""
+        folded: dict[TraceKey, dict[tuple[bytes, int], Span]] = {}
+        for record in self.world.log[: self.world.committed]:
+            for span in record.spans:
+                items = folded.setdefault(TraceKey(span.tenant, span.trace_id), {})
+                items.setdefault((span.span_id, span.content_hash), span)
+        window = self.world.policy.window
+        for key, items in folded.items():
+            row = self.world.store.rows[key]
+            if row.state == "open" and row.n_items <= len(items):  # one with more was made further on in the log
+                assert row.deadline_ms <= window_of(items.values(), window).deadline_ms(window)

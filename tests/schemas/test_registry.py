@@ -140,6 +140,57 @@ def test_a_slip_is_an_error_with_file_line_and_cure(text, said):
     assert said in str(caught.value)
 
 
+def test_all_problems_of_a_text_are_told_at_once_and_none_that_follows_from_another():
+    text = """
+workflows:
+  - name: a
+    tolls: []
+    tools:
+      - {nmae: pay}
+      - {name: look, parameters: {type: strng}}
+      - {name: note, entity: {order: $.ordr}, parameters: {properties: {order: {}}}}
+    policy: {max_steps: 0, order: [{before: look, tool: pay}]}
+  - name: a
+  - {name: b, tools: [3], policy: {forbidden: [{tool: pay}]}}
+  - {name: c, tools: [{name: pay}], policy: {forbidden: [{tool: pya}]}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_registry(text, "w.yaml")
+    told = [(problem.line, problem.message.split(";")[0][:45]) for problem in caught.value.problems]
+    assert told == [
+        (4, "unknown key 'tolls'"),
+        (6, "key 'name' is missing in workflows[0].tools[0"),
+        (6, "unknown key 'nmae'"),
+        (7, "parameters of tool 'look': not a JSON Schema "),
+        (8, "unknown argument 'ordr' of tool 'note'"),
+        (9, "workflows[0].policy.max_steps: input should b"),
+        (10, "workflow 'a' is declared twice"),
+        (11, "workflows[2].tools[0]: a mapping is needed, no"[:45]),
+        (12, "unknown tool 'pya' in policy.forbidden of wor"),
+    ]
+
+
+def test_settings_of_an_evaluator_are_inherited_key_by_key():
+    text = (
+        "workflows: [{name: a, evaluators: {StepEfficiency: {pass_at: 0.8}}}]\n"
+        "defaults: {evaluators: {StepEfficiency: {enabled: false, pass_at: 0.5}}, agents: [planner]}\n"
+    )
+    own = parse_registry(text, "w.yaml").workflow("a")
+    assert own.settings("StepEfficiency") == EvaluatorSettings(enabled=False, pass_at=0.8)
+    assert own.agents == frozenset({"planner"})
+
+
+@pytest.mark.parametrize(
+    ("pointer", "said"),
+    [("order_id", "w.yaml:1: 'order_id' does not say which argument"), ("$.ordr_id", "did you mean 'order_id'?")],
+)
+def test_an_entity_names_an_argument_that_is_there(pointer, said):
+    tool = f"{{name: t, entity: {{order: {pointer}}}, parameters: {{properties: {{order_id: {{}}}}}}}}"
+    with pytest.raises(ConfigError) as caught:
+        parse_registry(f"workflows: [{{name: a, tools: [{tool}]}}]", "w.yaml")
+    assert said in str(caught.value)
+
+
 def test_somebodys_own_evaluator_may_have_settings():
     own = parse_registry("workflows: [{name: a, evaluators: {ToneOfVoice: {pass_at: 0.5}}}]", "w.yaml").workflow("a")
     assert own.settings("ToneOfVoice").pass_at == 0.5

@@ -1,0 +1,208 @@
+"""What a trace amounts to now: its row, the outcomes of its decision, and the verdicts that a late span changed.
+
+The law: under one config everything here follows from the trace's items, its state and the task truth. A final row is
+that of all items; outcomes are those of the items received before the deadline, made once and kept. Of an open trace
+span-local results are always there, contextual ones at most every `provisional_every_ms` of the log clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from xxhash import xxh3_64_intdigest
+
+from evaluators.base import Evaluator, SpanLocal
+from evaluators.evaluation import Evaluation
+from evaluators.judge import judge, judge_span
+from evaluators.local import Known
+from schemas.expectation import TaskTruth
+from schemas.outcome import TraceOutcomes, summarise
+from schemas.registry import Registry
+from schemas.result import Result
+from schemas.rows import TrajectoryRow, VerdictChange, pack_revision
+from schemas.span import Span
+from schemas.trajectory import CONFLICT, OVER_CAP, Trajectory
+from streams.core.assemble import assemble
+from streams.core.flush import DecidedTrace, Flush
+from streams.core.trace import Trace, Verdicts
+
+# Steps from which on a fold is kept for the next time. It holds every call's arguments and results as parsed values, and a
+# short trace is folded again for less than that is worth.
+FOLD_KEPT_FROM = 20
+MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
+Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """One config in force on one partition, and the evaluators that run under it."""
+
+    partition: int
+    seq: int
+    registry: Registry
+    evaluators: tuple[Evaluator, ...]
+    provisional_every_ms: int
+
+    def under(self, seq: int, registry: Registry) -> "Judging":
+        """The same under another config."""
+        return replace(self, seq=seq, registry=registry)
+
+    @cached_property
+    def span_local(self) -> tuple[Evaluator, ...]:
+        """The evaluators that need no more than a span."""
+        return tuple(evaluator for evaluator in self.evaluators if isinstance(evaluator, SpanLocal))
+
+    def judge(self, trace: Trace, truths: Truths, clock_ms: int, flush: Flush) -> None:
+        """Add to the flush what this trace amounts to; the trace keeps what must be said only once."""
+        trajectory = self._assemble(trace, trace.all_items(), truths)
+        results = self._results(trace, trajectory, clock_ms)
+        if trace.state == "decided" and trace.outcomes is None:
+            trace.outcomes = self._outcomes(trace, trajectory, results, truths)
+        if trace.outcomes is not None and not trace.published:
+            flush.decided.append(DecidedTrace(trace.key, trace.anchor_ms, trace.workflow, trace.outcomes))
+        row = self._row(trace, trajectory, results, clock_ms)
+        if trace.state == "decided":
+            verdicts: Verdicts = {(r.span_id, r.evaluator): (r.step, r.verdict) for r in results}
+            if trace.verdicts is not None:
+                flush.changes += _changes(row, trace.verdicts, verdicts)
+            trace.verdicts = verdicts
+        flush.trajectories.append(row)
+
+    def _assemble(self, trace: Trace, items: list[Span], truths: Truths) -> Trajectory:
+        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.over_cap else 0)
+        return assemble(trace.key, items, self.registry, truths, trace.reason, flags)
+
+    def _results(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> tuple[Result, ...]:
+        if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
+            return ()
+        if trace.over_cap:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
+            whole = (result for result in judge(trajectory, None, self.evaluators) if not result.span_id)
+            return tuple(result._replace(event_ns=trace.end_ns) for result in whole)
+        local = self._local(trace, trajectory)
+        if trace.state == "decided":
+            results = self._folded_on(trace, trajectory, local)
+            trace.evaluation = None  # what comes late is judged from the beginning
+            return results
+        if not self._contextual_due(trace, clock_ms):
+            return (*judge(trajectory, local, self.span_local), *trace.contextual)
+        results = self._folded_on(trace, trajectory, local)
+        by_span = {(r.span_id, r.evaluator) for told in local.values() for r in told}
+        trace.contextual = tuple(r for r in results if (r.span_id, r.evaluator) not in by_span)
+        return results
+
+    def _folded_on(self, trace: Trace, trajectory: Trajectory, local: Known) -> tuple[Result, ...]:
+        """All results, from the fold of the last time where the new steps sort after its steps, else from a new one."""
+        kept = trace.evaluation
+        if kept is None or not kept.continues(trajectory):
+            kept = trace.evaluation = Evaluation(trajectory.workflow, trajectory.truth, self.evaluators, local)
+        kept.extend(trajectory.steps[len(kept) :])
+        if len(kept) < FOLD_KEPT_FROM:
+            trace.evaluation = None
+        return kept.results(trajectory)
+
+    def _contextual_due(self, trace: Trace, clock_ms: int) -> bool:
+        if trace.contextual_ms < 0:
+            trace.contextual_ms = clock_ms
+        if clock_ms - trace.contextual_ms < self.provisional_every_ms:
+            return False
+        trace.contextual_ms = clock_ms
+        return True
+
+    def _local(self, trace: Trace, trajectory: Trajectory) -> dict[bytes, tuple[Result, ...]]:
+        """Span-local results, each judged once per span and registry entry."""
+        if trace.local_for is not trajectory.workflow or trace.extras:
+            trace.local, trace.local_for, trace.evaluation = {}, trajectory.workflow, None
+        made = {}  # of steps that hold what other spans of the trace told: these may change with every span
+        for step in trajectory.steps:
+            span = step.span
+            if span is not trace.items.get(span.span_id):
+                made[span.span_id] = judge_span(span, trajectory.workflow, self.evaluators)
+            elif span.span_id not in trace.local:
+                trace.local[span.span_id] = judge_span(span, trajectory.workflow, self.evaluators)
+        return {**trace.local, **made} if made else trace.local
+
+    def _outcomes(
+        self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths
+    ) -> TraceOutcomes:
+        """What the decision says, of exactly the items received before the deadline."""
+        items = trace.all_items()
+        judged = [s for s in items if trace.reason == "marker" or s.received_ms < trace.deadline_ms]
+        if len(judged) < len(items) and judged:
+            trajectory = self._assemble(trace, judged, truths)
+            same = trace.local_for is trajectory.workflow and not trace.extras
+            results = judge(trajectory, self._local(trace, trajectory) if same else None, self.evaluators)
+        trace.workflow = trajectory.workflow_name
+        kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
+        return TraceOutcomes(
+            trace_id=trace.key.trace_id.hex(),
+            anchor_ms=trace.anchor_ms,
+            n_items=len(judged),
+            close_reason=trace.reason,
+            config_seq=self.seq,
+            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            release=trajectory.root.release if trajectory.root else "",
+            outcomes=summarise(results, kinds),
+        )
+
+    def _row(self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], clock_ms: int) -> TrajectoryRow:
+        root, steps = trajectory.root, trajectory.steps
+        spans = [step.span for step in steps]
+        calls = [span for span in spans if span.kind in MODEL_KINDS]
+        return TrajectoryRow(
+            tenant=trace.key.tenant,
+            anchor_ms=trace.anchor_ms,
+            trace_id=trace.key.trace_id,
+            revision=pack_revision(trace.n_items, trace.state == "decided", self.seq),
+            state=trace.state,
+            close_reason=trace.reason,
+            partition=self.partition,
+            workflow=trajectory.workflow_name,
+            agent=root.agent if root else "",
+            task_id=root.task_id if root else "",
+            session_id=(root.session_id if root else "") or next((s.session_id for s in spans if s.session_id), ""),
+            release=root.release if root else "",
+            n_items=trace.n_items,
+            n_spans=len(trace.items),
+            n_steps=len(steps),
+            n_tool_calls=sum(span.kind == "tool_call" for span in spans),
+            input_tokens=sum(span.input_tokens for span in calls),
+            output_tokens=sum(span.output_tokens for span in calls),
+            start_ns=trace.start_ns,
+            end_ns=trace.end_ns,
+            last_log_ms=clock_ms,
+            deadline_ms=trace.deadline_ms,
+            config_seq=self.seq,
+            flags=trajectory.flags,
+            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            results=results,
+            outcomes=trace.outcomes,
+        )
+
+
+def in_cohort(trace_id: bytes, sample: float) -> bool:
+    """Whether a trace is judged: by hash of its id, so that every worker and every replay chooses the same."""
+    return sample >= 1.0 or xxh3_64_intdigest(trace_id) < sample * 2**64
+
+
+def _changes(row: TrajectoryRow, before: Verdicts, after: Verdicts) -> list[VerdictChange]:
+    changes = []
+    for target in sorted(before.keys() | after.keys()):
+        old_step, old = before.get(target, ("", ""))
+        step, new = after.get(target, (old_step, ""))
+        if old != new:
+            changes.append(
+                VerdictChange(
+                    row.tenant,
+                    row.anchor_ms,
+                    row.trace_id,
+                    row.revision,
+                    row.workflow,
+                    target[0],
+                    step,
+                    target[1],
+                    old,
+                    new,
+                    row.last_log_ms,
+                )
+            )
+    return changes

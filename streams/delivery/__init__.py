@@ -1,0 +1,1 @@
+"""Delivery: alert events to the tools of people."""

@@ -1,0 +1,13 @@
+"""Which targets an event goes to. Pure: a function of the event and of targets.yaml."""
+
+from schemas.alert import AlertEvent
+from schemas.target import Route, Target
+
+
+def goes_to(target: Target, event: AlertEvent, routes: tuple[Route, ...]) -> bool:
+    """Whether some route leads the event to this target, and the target wants events of its type."""
+    if event.type == "updated" and not target.updates:
+        return False
+    # The rule's own labels stand among the event's: a route may name either.
+    labels = dict(event.labels)
+    return any(target.name in route.to and route.fits(event.tenant, event.rule.severity, labels) for route in routes)

@@ -1,0 +1,61 @@
+"""One assigned partition of the scorer: its engine, what waits for the next flush, and the ledger's sums of that."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from faust.types import TP
+
+from schemas.ledger import LedgerRow
+from streams.core.engine import TrajectoryEngine
+from streams.worker.ledger import Chunk
+from streams.worker.sink import DeadLetter
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the spans of one tenant in one flush of a partition: the ledger's terms."""
+
+    spans: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    dead_lettered: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Partition:
+    """One assigned partition: its engine, and what has accumulated for the next flush."""
+
+    tp: TP
+    epoch: int  # wall clock of the assignment in ms: later assignments supersede earlier ones in the ledger
+    engine: TrajectoryEngine
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    chunks: list[Chunk] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    tally: dict[str, Tally] = field(default_factory=dict)
+    next_offset: int | None = None
+    clock_anchor: tuple[int, float] = (0, 0.0)  # a log clock and the monotonic time at which it was current
+
+
+def ledger_rows(part: Partition) -> list[LedgerRow]:
+    """What the chunks since the last flush amount to, a row a tenant."""
+    if not part.chunks:
+        return []
+    first, last = part.chunks[0].first, part.chunks[-1].last
+    records = last - first + 1
+    return [
+        LedgerRow(
+            topic=part.tp.topic,
+            partition=part.tp.partition,
+            tenant=tenant,
+            epoch=part.epoch,
+            first_offset=first,
+            last_offset=last,
+            records=records,
+            spans=tally.spans,
+            stored=tally.stored,
+            duplicate=tally.duplicate,
+            sampled_out=0,
+            dead_lettered=tally.dead_lettered,
+        )
+        for tenant, tally in part.tally.items()
+    ]

@@ -1,0 +1,1 @@
+"""`make bench-evaluators`: are the evaluators right, against what others say of the same runs, and how fast are they."""

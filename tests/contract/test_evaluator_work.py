@@ -1,0 +1,13 @@
+"""The work of every evaluator grows with the steps of a run, and not with their square."""
+
+import pytest
+
+from evaluators.base import Evaluator
+from evaluators.catalogue import EVALUATORS
+from tests.contract.work import SHAPES, is_linear
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda e: type(e).__name__)
+def test_four_times_the_steps_are_four_times_the_work(evaluator: Evaluator, shape: str) -> None:
+    assert is_linear(evaluator, EVALUATORS, shape)

@@ -1,0 +1,45 @@
+"""A trace above its span cap: what is said of it must not depend on which of its spans came first."""
+
+import random
+
+import pytest
+
+from schemas.otlp import RawSpan
+from schemas.trajectory import OVER_CAP
+from streams.core.engine import EnginePolicy, TrajectoryEngine
+from tests.builders import EPOCH_MS, root_span, tool_span
+
+CAP = 5
+RAW = RawSpan(b"", b"", b"")
+SPANS = [tool_span(n, "look", {"id": n}, at_ms=100 * n, received_ms=EPOCH_MS) for n in range(1, 9)]
+ROOT = root_span(workflow="refund", task_id="t1", at_ms=0, received_ms=EPOCH_MS)
+
+
+def final(spans):
+    engine = TrajectoryEngine(0, EnginePolicy(trace_spans_max=CAP))
+    engine.tick(EPOCH_MS)
+    for span in spans:
+        engine.fold(span, RAW)
+    engine.finish()
+    (row,) = engine.take({}).trajectories
+    return row
+
+
+@pytest.mark.parametrize("count", [CAP - 1, CAP, CAP + 3])
+def test_the_row_is_the_same_in_whatever_order_spans_came(count):
+    spans = [ROOT, *SPANS[:count]]
+    rows = []
+    for seed in range(20):
+        random.Random(seed).shuffle(spans)
+        row = final(spans)
+        rows.append(
+            (row.results, row.n_items, row.workflow, row.task_id, row.start_ns, row.end_ns, row.flags & OVER_CAP)
+        )
+    assert len({repr(row) for row in rows}) == 1
+    assert bool(rows[0][-1]) == (count + 1 > CAP)
+
+
+def test_above_the_cap_the_run_keeps_its_name_and_every_result_says_truncated():
+    row = final([*SPANS, ROOT])
+    assert (row.workflow, row.task_id, row.n_items) == ("refund", "t1", 9)
+    assert {(r.span_id, r.reason_code) for r in row.results} == {(b"", "truncated")}
