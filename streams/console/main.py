@@ -41,7 +41,22 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    modules = (demo, stack, parts, send, score, explain, dialects, evaluators, workflows, config, topics, sql, alerts, deliver)
+    modules = (
+        demo,
+        stack,
+        parts,
+        send,
+        score,
+        explain,
+        dialects,
+        evaluators,
+        workflows,
+        config,
+        topics,
+        sql,
+        alerts,
+        deliver,
+    )
     for module in modules:
         module.register(app)
     return app
