@@ -59,8 +59,8 @@ class Evaluation:
 
     def _start(self, chosen: Plan) -> None:
         """Everything as it is before the first step."""
-        for evaluator, error in chosen.broken:
-            raise _Broken(evaluator, error)
+        for broken, error in chosen.broken:
+            raise _Broken(broken, error)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
         self._context = context
