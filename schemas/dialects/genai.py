@@ -69,7 +69,7 @@ def read(view: View) -> Reading:
         given,
         answered,
         view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
-        view.text("gen_ai.response.finish_reasons") or "",
+        view.low("gen_ai.response.finish_reasons"),
     )
 
 

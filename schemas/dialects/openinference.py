@@ -73,7 +73,7 @@ def read(view: View) -> Reading:
         asked or view.first("gen_ai.input.messages", "input.value"),
         said or view.first("gen_ai.output.messages", "output.value"),
         messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
-        view.text("llm.finish_reason") or "",
+        view.low("llm.finish_reason"),
     )
 
 
