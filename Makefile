@@ -45,6 +45,10 @@ lint: $(STAMP) ## Format, ruff, types, import contracts
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-alerts
+bench-alerts: $(STAMP) ## False alarms and delays of the alert detector, beside others; outcomes folded a second
+	$(BIN)/python -m tests.bench.alerts
+
 .PHONY: bench-evaluators
 bench-evaluators: $(STAMP) ## How right and how fast the evaluators are, with a rival beside them (some minutes)
 	$(BIN)/python -m tests.bench.evaluators

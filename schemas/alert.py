@@ -13,13 +13,19 @@ import orjson
 
 AlertType = Literal[
     "firing",  # the series crossed its line: opens an episode
-    "updated",  # still firing; sent every 15 minutes, so that a dead pipeline can be told from a lasting alert
+    "updated",  # still firing; sent again and again, so that a dead pipeline can be told from a lasting alert
+    "no_data",  # the series has fallen silent: opens an episode of its own, or is said within the one that fires
     "resolved",  # over: exactly one closes each episode
 ]
-Status = Literal["ok", "firing", "resolved"]
+Status = Literal["ok", "pending", "firing", "no_data", "resolved"]
 Reason = Literal[
     "rate_above_line",  # firing, updated
+    "severity_raised",  # updated: a higher line of the ladder is crossed too
+    "severity_lowered",  # updated: the highest line that was crossed holds no more
+    "silent",  # no_data: no outcome for as long as the rule waits, while the pipeline kept up
+    "data_returned",  # updated, or resolved where the silence was all there was
     "recovered",  # resolved: the evidence is gone
+    "no_data",  # resolved: the series fell silent and its rule ends alerts then
     "rule_changed",  # resolved: another version of the rule starts anew
     "rule_deleted",
     "series_expired",  # resolved: no outcome for a day
@@ -29,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RuleInfo(NamedTuple):
-    """What a subscriber needs of the rule. `threshold` is the line of this series' workflow."""
+    """What a subscriber needs of the rule. `severity` and `threshold` are those of the highest line that is crossed."""
 
     uid: str
     version: int
@@ -50,7 +56,7 @@ class Evidence(NamedTuple):
     hi: float
     since_ms: int
     until_ms: int
-    log_e: float  # ln M: 0 is the alarm level
+    log_e: float | None  # ln M: 0 is the alarm level; None where the method weighs no evidence
     onset_n: int  # outcomes between the onset and the alarm
 
     @property
@@ -91,6 +97,7 @@ class AlertEvent(NamedTuple):
     exemplars: tuple[Exemplar, ...]
     partition: int  # of the outcome log
     offset: int  # of the record that caused the transition
+    silenced: bool = False  # a silence of the rules holds: whoever delivers keeps quiet
 
     @property
     def id(self) -> str:
@@ -100,7 +107,7 @@ class AlertEvent(NamedTuple):
     @property
     def status(self) -> Status:
         """The series' state after the transition."""
-        return "resolved" if self.type == "resolved" else "firing"
+        return "firing" if self.type == "updated" else self.type
 
     @property
     def source(self) -> str:
@@ -119,6 +126,7 @@ class Heartbeat(NamedTuple):
     dropped: int  # outcomes that no series had room for, since the partition began
     rules_seq: int
     scorer_lag_s: float
+    suppressed: int = 0  # series that look silent and may not be said so, because the pipeline lags or was away
 
     @property
     def id(self) -> str:

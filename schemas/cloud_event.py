@@ -5,7 +5,7 @@ infra/examples/alert-event.schema.json.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
@@ -24,7 +24,8 @@ from schemas.alert import (
 
 TYPE_PREFIX = "dev.stepwatch.alert."
 DATA_SCHEMA = "urn:stepwatch:alert-event:v1"
-_TYPES: dict[str, AlertType] = {"firing": "firing", "updated": "updated", "resolved": "resolved"}
+_TYPES: dict[str, AlertType] = {kind: kind for kind in get_args(AlertType)}
+_BEATS = ("partition", "series", "firing", "dropped", "rules_seq", "scorer_lag_s", "suppressed")
 
 
 class CloudEvent(NamedTuple):
@@ -77,6 +78,7 @@ def body(event: AlertEvent, pipeline: Pipeline) -> dict[str, Any]:
         "status": event.status,
         "previous_status": event.previous_status,
         "reason": event.reason,
+        "silenced": event.silenced,
         "tenant": event.tenant,
         "rule": event.rule._asdict(),
         "labels": dict(event.labels),
@@ -123,9 +125,7 @@ def _links(event: AlertEvent) -> dict[str, Any]:
 
 
 def _heartbeat_body(event: Heartbeat, pipeline: Pipeline) -> dict[str, Any]:
-    counts = {"series": event.series, "firing": event.firing, "dropped": event.dropped}
-    state = {"partition": event.partition, **counts, "rules_seq": event.rules_seq, "scorer_lag_s": event.scorer_lag_s}
-    return {"heartbeat": state, "pipeline": _pipeline(event, pipeline)}
+    return {"heartbeat": {name: getattr(event, name) for name in _BEATS}, "pipeline": _pipeline(event, pipeline)}
 
 
 def _pipeline(event: AlertEvent | Heartbeat, pipeline: Pipeline) -> dict[str, Any]:
@@ -148,7 +148,8 @@ def from_cloud_event(headers: Iterable[tuple[str, bytes]], value: bytes) -> Aler
         kind = attributes["ce_type"].removeprefix(TYPE_PREFIX).removesuffix(".v1")
         time_ms, fields = read_time(attributes["ce_time"]), orjson.loads(value)
         if kind == "heartbeat":
-            return Heartbeat(**fields["heartbeat"], offset=fields["pipeline"]["offset"], time_ms=time_ms)
+            state = {name: fields["heartbeat"][name] for name in _BEATS if name in fields["heartbeat"]}
+            return Heartbeat(**state, offset=fields["pipeline"]["offset"], time_ms=time_ms)
         known = _TYPES.get(kind)
         return _event(known, time_ms, fields) if known else None
     except (KeyError, TypeError, ValueError) as error:
@@ -177,6 +178,7 @@ def _event(kind: AlertType, time_ms: int, fields: Mapping[str, Any]) -> AlertEve
         exemplars=tuple(_exemplar(e) for e in fields["exemplars"]),
         partition=fields["pipeline"]["partition"],
         offset=fields["pipeline"]["offset"],
+        silenced=fields.get("silenced", False),
     )
 
 

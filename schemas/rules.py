@@ -4,77 +4,61 @@
     rules:
       - uid: tools                                               # identity: never reused
         match: {workflow: "refund*", evaluator: ToolCallSuccess}
-        condition: {fail_rate_above: 0.05}
-        thresholds: {refund_vip: 0.01, "refund_test*": 0.2}      # other lines for some workflows
+        condition: {fail_rate_above: {warning: 0.05, critical: 0.2}}
+        thresholds: {refund_vip: {warning: 0.01}}                # other lines for some workflows, the rest inherited
+    silences:
+      - {rule: tools, match: {workflow: refund_old}, until: "2031-01-01T00:00:00Z"}
 
 It reads text it is given, never a file. The law: what `parse_rules` returns can be used as it is; nothing is guessed.
 """
 
-import re
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from schemas.config import ConfigError, Declared, LineOf, Problem, read_yaml, validate
+from schemas import rule_words as words
+from schemas.config import ConfigError, Declared, LineOf, Path, Problem, read_yaml, unknown, validate
 from schemas.duration import budget_ms, duration_ms
-from schemas.rule import NO_RULES, Counting, GroupLabel, Match, Rule, RuleSet, Severity
+from schemas.rule import (
+    NO_RULES,
+    BaselineMethod,
+    Counting,
+    EvidenceMethod,
+    GroupLabel,
+    Ladder,
+    Match,
+    Method,
+    NoData,
+    Rule,
+    RuleSet,
+    Severity,
+    Silence,
+    Silent,
+    Unit,
+    WindowMethod,
+    glob_fits,
+)
 
 RULES_MAX = 1_000
-TEXTS_MAX = 10  # labels, and annotations, of one rule: an event carries them all
-TEXT_CHARS_MAX = 1_024
 SERIES_MAX = 10_000
+SILENCES_MAX = 1_000
 GROUP_BY: tuple[GroupLabel, ...] = ("workflow", "step", "evaluator")
-T = TypeVar("T")
-
-
-def _rate(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"{value:g} is no fail rate; write a share between 0 and 1, such as 0.05 for 5 %")
-    return value
-
-
-def _evidence(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"{value:g} must lie between 0 and 1: an alert fires at evidence 1 and resolves below this")
-    return value
-
-
-def _duration(text: str) -> str:
-    duration_ms(text)
-    return text
-
-
-def _budget(text: str) -> str:
-    budget_ms(text)
-    return text
-
-
-def _uid(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        raise ValueError(f"{text!r} may hold letters, digits, '.', '_' and '-' only, at most 100 of them")
-    return text
-
-
-def _group_by(labels: list[T]) -> list[T]:
-    if "workflow" not in labels:
-        raise ValueError("must contain workflow: all outcomes of a series live in the partition of their workflow")
-    if len(set(labels)) != len(labels):
-        raise ValueError("names a label twice; keep one")
-    return labels
-
-
-def _texts(texts: dict[str, str]) -> dict[str, str]:
-    if len(texts) > TEXTS_MAX:
-        raise ValueError(f"{len(texts)} entries; an event carries at most {TEXTS_MAX}")
-    for key, text in texts.items():
-        if len(key) > TEXT_CHARS_MAX or len(text) > TEXT_CHARS_MAX:
-            raise ValueError(f"{key[:40]!r} is longer than {TEXT_CHARS_MAX} characters; shorten it")
-    return texts
-
-
-Rate = Annotated[float, AfterValidator(_rate)]
-Duration = Annotated[str, AfterValidator(_duration)]
-Texts = Annotated[dict[str, str], AfterValidator(_texts)]
+_GLOB_SIGNS = "*?["
+# Words of `condition` and `resolve` that only some methods know.
+_METHODS_OF = {
+    ("condition", "false_alarm_budget"): ("evidence", "baseline"),
+    ("condition", "window"): ("window",),
+    ("condition", "for"): ("window",),
+    ("condition", "confidence"): ("window",),
+    ("condition", "min_events"): ("window", "baseline"),
+    ("condition", "ratio"): ("baseline",),
+    ("condition", "floor"): ("baseline",),
+    ("condition", "reference"): ("baseline",),
+    ("resolve", "evidence_below"): ("evidence", "baseline"),
+    ("resolve", "fail_rate_below"): ("window",),
+}
+_MIN_EVENTS = {"window": 20, "baseline": 500}
 
 
 class _Match(Declared):
@@ -86,40 +70,66 @@ class _Match(Declared):
 
 
 class _Condition(Declared):
-    method: Literal["evidence"] = "evidence"
-    fail_rate_above: Rate | None = None
-    false_alarm_budget: Annotated[str, AfterValidator(_budget)] = "1 per 30d"
+    method: Literal["evidence", "window", "baseline"] = "evidence"
+    fail_rate_above: words.Lines = None
+    false_alarm_budget: words.Budget = "1 per 30d"
+    window: words.Window = "5m"
+    for_: Annotated[words.For, Field(alias="for")] = "0s"
+    min_events: words.Count | None = None
+    confidence: words.Confidence = 0.999
+    ratio: Annotated[float, Field(gt=1, le=100)] = 1.5
+    floor: words.Rate = 0.01
+    reference: words.Reference = "7d"
 
 
 class _Resolve(Declared):
-    evidence_below: Annotated[float, AfterValidator(_evidence)] = 0.001
-    hold: Duration = "10m"
+    evidence_below: words.Evidence = 0.001
+    fail_rate_below: words.Rate | None = None
+    hold: words.Hold = "10m"
+
+
+class _NoData(Declared):
+    after: words.Silence = "30m"
+    do: Silent = "keep"
 
 
 class _Defaults(Declared):
     match: _Match = _Match()
-    group_by: Annotated[list[GroupLabel], AfterValidator(_group_by)] = Field(default_factory=lambda: list(GROUP_BY))
-    unit: Literal["trace"] = "trace"
+    group_by: Annotated[list[GroupLabel], words.group_by_labels] = Field(default_factory=lambda: list(GROUP_BY))
+    unit: Unit = "trace"
+    design_effect: Annotated[float, Field(ge=1, le=1_000)] | None = None
     outcome: Counting = "last_attempt"
+    when: words.When = "decided"
     condition: _Condition = _Condition()
-    thresholds: dict[str, Rate] = Field(default_factory=dict)
+    thresholds: dict[str, words.Lines] = Field(default_factory=dict)
     resolve: _Resolve = _Resolve()
+    no_data: _NoData = _NoData()
+    renotify: words.Renotify = "15m"
     severity: Severity = "warning"
-    labels: Texts = Field(default_factory=dict)
-    annotations: Texts = Field(default_factory=dict)
-    runbook_url: Annotated[str, Field(max_length=TEXT_CHARS_MAX)] = ""
+    labels: words.Texts = Field(default_factory=dict)
+    annotations: words.Texts = Field(default_factory=dict)
+    runbook_url: Annotated[str, Field(max_length=words.TEXT_CHARS_MAX)] = ""
     max_series: Annotated[int, Field(ge=1, le=SERIES_MAX)] = 500
 
 
 class _Rule(_Defaults):
-    uid: Annotated[str, AfterValidator(_uid)]
-    version: Annotated[int, Field(ge=1)] = 1
+    uid: words.Uid
+    version: words.Count = 1
     name: Annotated[str, Field(max_length=200)] = ""
+
+
+class _Silence(Declared):
+    rule: str = "*"
+    match: _Match = _Match()
+    from_: Annotated[words.Moment, Field(alias="from")] = "1970-01-01T00:00:00Z"
+    until: words.Moment
+    comment: Annotated[str, Field(max_length=words.TEXT_CHARS_MAX)] = ""
 
 
 class _File(Declared):
     defaults: _Defaults = _Defaults()
     rules: Annotated[list[_Rule], Field(max_length=RULES_MAX)]
+    silences: Annotated[list[_Silence], Field(max_length=SILENCES_MAX)] = Field(default_factory=list)
 
 
 def parse_rules(text: str, source: str) -> RuleSet:
@@ -128,32 +138,99 @@ def parse_rules(text: str, source: str) -> RuleSet:
     if data is None:
         return NO_RULES
     file = validate(_File, data, source, line_of)
-    if problems := _problems(file, source, line_of):
+    rules = [_inherited(file.defaults, rule) for rule in file.rules]
+    if problems := [Problem(source, line_of(path), said) for path, said in _problems(file, rules, line_of)]:
         raise ConfigError(problems)
-    return RuleSet(text, tuple(_value(_inherited(file.defaults, rule)) for rule in file.rules))
+    return RuleSet(text, tuple(_value(rule) for rule in rules), tuple(_silence(s) for s in file.silences))
 
 
-def _problems(file: _File, source: str, line_of: LineOf) -> list[Problem]:
-    """What is wrong with rules that are right one by one."""
-    found: list[Problem] = []
+def _problems(file: _File, rules: list[_Rule], line_of: LineOf) -> Iterator[tuple[Path, str]]:
+    """What is wrong with rules that are right word by word."""
     first: dict[str, int] = {}
-    for index, rule in enumerate(file.rules):
-        path = ("rules", index, "uid")
+    for index, (own, rule) in enumerate(zip(file.rules, rules, strict=True)):
+        path: Path = ("rules", index)
         if rule.uid in first:
-            message = (
-                f"uid {rule.uid!r} is taken by the rule in line {line_of(('rules', first[rule.uid]))}; write another"
-            )
-            found.append(Problem(source, line_of(path), message))
+            taken = line_of(("rules", first[rule.uid]))
+            yield (*path, "uid"), f"uid {rule.uid!r} is taken by the rule in line {taken}; write another"
         first.setdefault(rule.uid, index)
-        if _inherited(file.defaults, rule).condition.fail_rate_above is None:
-            message = f"rule {rule.uid!r} has no line; write condition: {{fail_rate_above: 0.05}} here or in defaults"
-            found.append(Problem(source, line_of(path), message))
-    return found
+        yield from _rule_problems(own, rule, path)
+    if rules:
+        yield from _unused_defaults(file.defaults, rules)
+    for index, silence in enumerate(file.silences):
+        if not any(glob_fits(silence.rule, rule.uid) for rule in rules):
+            yield ("silences", index, "rule"), unknown(f"rule {silence.rule!r}", silence.rule, [r.uid for r in rules])
+        if words.moment_ms(silence.until) <= words.moment_ms(silence.from_):
+            yield ("silences", index, "until"), "ends before it begins; write a later moment"
+
+
+def _unused_defaults(defaults: _Defaults, rules: list[_Rule]) -> Iterator[tuple[Path, str]]:
+    said = defaults.model_dump(exclude_unset=True, by_alias=True)
+    used = {rule.condition.method for rule in rules}
+    for (block, word), methods in _METHODS_OF.items():
+        if word in said.get(block, {}) and not used & set(methods):
+            message = f"{word!r} means nothing to the method of any rule; remove it or write method: {methods[0]}"
+            yield ("defaults", block, word), message
+
+
+def _rule_problems(own: _Rule, rule: _Rule, path: Path) -> Iterator[tuple[Path, str]]:
+    condition, uid = rule.condition, rule.uid
+    said = own.model_dump(exclude_unset=True, by_alias=True)
+    for (block, word), methods in _METHODS_OF.items():
+        if word in said.get(block, {}) and condition.method not in methods:
+            message = f"{word!r} means nothing to method {condition.method}; remove it or write method: {methods[0]}"
+            yield (*path, block, word), message
+    if condition.fail_rate_above is None and condition.method != "baseline":
+        yield (
+            (*path, "uid"),
+            f"rule {uid!r} has no line; write condition: {{fail_rate_above: 0.05}} here or in defaults",
+        )
+        return
+    if condition.method == "baseline" and (rule.thresholds or isinstance(condition.fail_rate_above, dict)):
+        message = f"rule {uid!r}: a baseline is one line that each series finds; remove its ladder and thresholds"
+        yield (*path, "condition"), message
+    if rule.unit == "span" and rule.design_effect is None:
+        message = (
+            "attempts within a run fail together: write design_effect: 1 + (attempts a run - 1) * their correlation, "
+            "such as 2, or unit: trace"
+        )
+        yield (*path, "unit"), message
+    if rule.unit == "span" and "outcome" in said:
+        yield (*path, "outcome"), "says how a run counts, and unit: span counts attempts; remove one of the two"
+    if rule.unit == "trace" and "design_effect" in said:
+        yield (*path, "design_effect"), "is of unit: span; remove it"
+    yield from _ladder_problems(rule, path)
+
+
+def _ladder_problems(rule: _Rule, path: Path) -> Iterator[tuple[Path, str]]:
+    own = rule.condition.fail_rate_above
+    lowest = []
+    for where, lines in [(("condition", "fail_rate_above"), own), *((("thresholds", g), t) for g, t in _lines(rule))]:
+        if isinstance(own, dict) and not isinstance(lines, dict) and lines is not None:
+            yield (*path, *where), f"the rule has a ladder: write a mapping too, such as {{warning: {lines:g}}}"
+            continue
+        try:
+            lowest += [words.ladder(lines, rule.severity)[0].rate] if lines is not None else []
+        except ValueError as error:
+            yield (*path, *where), str(error)
+    below = rule.resolve.fail_rate_below
+    if below is not None and lowest and below > min(lowest):
+        message = f"fail_rate_below {below:g} is above the line of {min(lowest):g}: it would resolve while in breach"
+        yield (*path, "resolve", "fail_rate_below"), message
+
+
+def _lines(rule: _Rule) -> list[tuple[str, Any]]:
+    """The lines of each workflow glob, what a ladder leaves out inherited; exact names first, then in file order."""
+    below = rule.condition.fail_rate_above
+    found = [
+        (glob, {**below, **lines} if isinstance(below, dict) and isinstance(lines, dict) else lines)
+        for glob, lines in rule.thresholds.items()
+    ]
+    return sorted(found, key=lambda item: any(sign in item[0] for sign in _GLOB_SIGNS))
 
 
 def _inherited(defaults: _Defaults, own: _Rule) -> _Rule:
-    said = _over(defaults.model_dump(exclude_unset=True), own.model_dump(exclude_unset=True))
-    return _Rule.model_validate(said)
+    below, above = (said.model_dump(exclude_unset=True, by_alias=True) for said in (defaults, own))
+    return _Rule.model_validate(_over(below, above))
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -167,23 +244,52 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _value(rule: _Rule) -> Rule:
     condition = rule.condition
-    assert condition.fail_rate_above is not None
     return Rule(
         uid=rule.uid,
         version=rule.version,
         name=rule.name or rule.uid,
         match=Match(**rule.match.model_dump()),
         group_by=tuple(rule.group_by),
+        unit=rule.unit,
+        design_effect=rule.design_effect if rule.unit == "span" and rule.design_effect else 1.0,
         outcome=rule.outcome,
-        fail_rate_above=condition.fail_rate_above,
-        thresholds=tuple(sorted(rule.thresholds.items(), key=lambda item: any(sign in item[0] for sign in "*?["))),
-        false_alarm_budget=condition.false_alarm_budget,
+        method=_method(rule),
+        ladder=_ladder(condition.fail_rate_above, rule),
+        thresholds=tuple((glob, _ladder(lines, rule)) for glob, lines in _lines(rule)),
+        severity=rule.severity,
+        false_alarm_budget="" if condition.method == "window" else condition.false_alarm_budget,
         budget_ms=budget_ms(condition.false_alarm_budget),
         evidence_below=rule.resolve.evidence_below,
         hold_ms=duration_ms(rule.resolve.hold),
+        no_data=NoData(duration_ms(rule.no_data.after), rule.no_data.do),
+        renotify_ms=duration_ms(rule.renotify),
         max_series=rule.max_series,
-        severity=rule.severity,
         labels=tuple(rule.labels.items()),
         annotations=tuple(rule.annotations.items()),
         runbook_url=rule.runbook_url,
+    )
+
+
+def _ladder(lines: Any, rule: _Rule) -> Ladder:
+    return () if lines is None else words.ladder(lines, rule.severity)
+
+
+def _method(rule: _Rule) -> Method:
+    c = rule.condition
+    min_events = c.min_events or _MIN_EVENTS.get(c.method, 0)
+    if c.method == "window":
+        below = rule.resolve.fail_rate_below
+        return WindowMethod(duration_ms(c.window), duration_ms(c.for_), min_events, c.confidence, below)
+    if c.method == "baseline":
+        return BaselineMethod(c.ratio, c.floor, duration_ms(c.reference), min_events)
+    return EvidenceMethod()
+
+
+def _silence(silence: _Silence) -> Silence:
+    return Silence(
+        rule=silence.rule,
+        match=Match(**silence.match.model_dump()),
+        from_ms=words.moment_ms(silence.from_),
+        until_ms=words.moment_ms(silence.until),
+        comment=silence.comment,
     )

@@ -1,40 +1,31 @@
-"""`stepwatch alerts tail|list`, `stepwatch rules check|explain`: for a person on call, and for who writes a rule."""
+"""`stepwatch alerts tail|list`: for a person on call."""
 
 import asyncio
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas.alert import AlertEvent, spell_time
-from schemas.config import ConfigError
 from schemas.duration import spell_duration
-from schemas.rule import Rule, RuleSet
-from streams.console.errors import UserError
 from streams.console.parts import effective
-from streams.core.explain import delay
 from streams.core.wording import percent
 
 alerts = typer.Typer(no_args_is_help=True)
-rules = typer.Typer(no_args_is_help=True)
-VOLUMES = (0.2, 5.0, 50.0, 500.0)
-STYLES = {"firing": "bold red", "updated": "red", "resolved": "bold green", "expired": "dim"}
+STYLES = {"firing": "bold red", "updated": "red", "no_data": "bold yellow", "resolved": "bold green", "expired": "dim"}
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object an event, with its CloudEvents attributes.")]
-RuleFile = Annotated[Path, typer.Argument(help="A rule file.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(alerts, name="alerts", help="Alert events: follow them, list the open ones.")
-    app.add_typer(rules, name="rules", help="Rules: check a file, see when its rules would fire.")
 
 
 @alerts.command()
@@ -77,41 +68,6 @@ def list_(as_json: AsJson = False) -> None:
         console.print("no alert fires, none was resolved within a day")
 
 
-@rules.command()
-def check(files: Annotated[list[Path], typer.Argument(help="Rule files.")]) -> None:
-    """Check rule files; exit code 1 with file, line and cure for everything that is wrong."""
-    for file in files:
-        read = read_rules(file)
-        Console(highlight=False).print(f"{file}: {len(read.rules)} rules, ok", markup=False)
-
-
-@rules.command()
-def explain(
-    file: RuleFile,
-    workflow: Annotated[str, typer.Option(help="For this workflow's line.")] = "",
-    per_minute: Annotated[list[float] | None, typer.Option(help="Decided runs a minute; may be repeated.")] = None,
-    series: Annotated[int, typer.Option(min=1, help="Series of the workflow that share the budget.")] = 1,
-) -> None:
-    """Say in numbers when each rule of a file would fire."""
-    console = Console(highlight=False)
-    if bad := [volume for volume in per_minute or () if not volume > 0]:
-        raise UserError(f"--per-minute {bad[0]:g}: a volume is greater than 0")
-    for rule in read_rules(file).rules:
-        console.print(explained(rule, workflow, tuple(per_minute or VOLUMES), series))
-
-
-def read_rules(file: Path) -> RuleSet:
-    """The rules of a file. Raises UserError with every problem found."""
-    from schemas.rules import parse_rules
-
-    try:
-        return parse_rules(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read: {error}") from error
-    except ConfigError as error:
-        raise UserError(str(error)) from error
-
-
 def write_json(headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
     """One event as a structured CloudEvent on standard output."""
     attributes = {name.removeprefix("ce_"): text.decode() for name, text in headers if name.startswith("ce_")}
@@ -123,7 +79,7 @@ def told(event: AlertEvent) -> Text:
     """An event as a person reads it: what, how sure, since when, where to look. Names of others are never markup."""
     text = Text()
     text.append(f"{spell_time(event.time_ms)[11:19]} ", style="dim")
-    text.append(f"{event.type.upper():<9}", style=STYLES[event.type])
+    text.append(f"{event.type.upper().replace('_', ' '):<9}", style=STYLES[event.type])
     text.append(f" {event.rule.severity:<8} ")
     text.append(series_name(event), style="bold")
     for line in _details(event):
@@ -134,6 +90,7 @@ def told(event: AlertEvent) -> Text:
 def _details(event: AlertEvent) -> Iterator[str]:
     yield evidence_of(event)
     reason = "" if event.reason == "rate_above_line" else f", {event.reason.replace('_', ' ')}"
+    reason += ", silenced" if event.silenced else ""
     since = f"since {spell_time(event.starts_ms)}, rule {event.rule.uid}{reason}"
     yield since if event.resolved_ms is None else f"{since} after {spell_duration(event.resolved_ms - event.fired_ms)}"
     if event.exemplars and event.type != "resolved":
@@ -168,26 +125,3 @@ def table(events: tuple[AlertEvent, ...], now_ms: int) -> Table:
         cells += [spell_time(event.starts_ms)[:19], percent(event.evidence.rate), percent(event.rule.threshold)]
         shown.add_row(*(Text(c) if isinstance(c, str) else c for c in [*cells, event.rule.uid]))
     return shown
-
-
-def explained(rule: Rule, workflow: str, volumes: tuple[float, ...], series: int) -> Group:
-    """When one rule would fire: a row a volume, a column a fail rate above the line."""
-    line = rule.threshold(workflow)
-    rates = sorted({min(factor * line, (1 + line) / 2) for factor in (1.5, 2)} | {(1 + line) / 2, 1.0})
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("runs a minute", justify="right", no_wrap=True)
-    for rate in rates:
-        shown.add_column(f"at {percent(rate)}", justify="right", no_wrap=True)
-    for volume in volumes:
-        cells = [delay(rule, workflow, rate, volume, series) for rate in rates]
-        shown.add_row(f"{volume:g}", *(f"{spell_duration(c.minutes * 60_000)} ({c.outcomes} runs)" for c in cells))
-    return Group(Text(rule.uid, style="bold"), Text(_promise(rule, line, series)), shown, Text())
-
-
-def _promise(rule: Rule, line: float, series: int) -> str:
-    sharing = "one series" if series == 1 else f"{series} series"
-    return (
-        f"The line is {percent(line)}. Over {sharing} of a workflow it fires at most once in "
-        f"{spell_duration(rule.budget_ms)} while no fail rate is above that. It resolves once the evidence has been gone "
-        f"for {spell_duration(rule.hold_ms)}. It fires, after a series went above its line, in about:"
-    )

@@ -26,6 +26,7 @@ def build() -> "typer.Typer":
         evaluators,
         explain,
         parts,
+        rules,
         score,
         send,
         sql,
@@ -55,6 +56,7 @@ def build() -> "typer.Typer":
         topics,
         sql,
         alerts,
+        rules,
         deliver,
     )
     for module in modules:

@@ -4,8 +4,8 @@ Pure: records, their append times and offsets are all it sees; the wall clock is
 events with the same ids, from the start of the log or from any checkpoint (`streams/core/checkpoint.py`).
 
 Time is the log clock, the greatest append time so far. A bucket of ten seconds ends with the first record at or after
-its end. Ticks drive what time alone brings: recovery after `hold`, refreshes, expiry, heartbeats; and rules change only
-there.
+its end. Ticks drive what time alone brings: recovery after `hold`, refreshes, silence, expiry, heartbeats; and rules
+change only there. Silence is measured by a second clock, which stands still while the pipeline lags or was away.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +16,12 @@ from schemas.outcome import Outcome, OutcomeRecord, Tick, TraceOutcomes
 from schemas.rule import NO_RULES, Rule, RuleSet
 from streams.core.board import Board
 from streams.core.seen import SeenTraces
-from streams.core.series import BUCKET_MS, REFRESH_MS, Cause, Series
+from streams.core.series import BUCKET_MS, SERIES_IDLE_MS, Series
+from streams.core.telling import Cause
 
 HEARTBEAT_MS = 60_000
-SERIES_IDLE_MS = 24 * 3_600_000
+LAG_S_MAX = 60.0  # scorers further behind do not show what agents do now: silence is not counted meanwhile
+TICK_GAP_MS_MAX = 60_000  # and a longer gap between ticks is an outage of our own
 FORGET_RESOLVED_MS = 24 * 3_600_000  # longer than a subscriber may be away: then the alert leaves the compacted state
 FORGETTING_MAX = 10_000
 
@@ -41,6 +43,8 @@ class Alerting:
         self.rules_seq = rules_seq
         self.next_offset = 0
         self.clock_ms = 0
+        self.ticked_ms = 0
+        self.well_ms = 0  # how long the pipeline has been well, by ticks
         self.heartbeat_ms = 0
         self.repeated = 0  # traces that were counted before
         self.board = Board(rules)
@@ -74,7 +78,9 @@ class Alerting:
         self.next_offset = offset + 1
         self.clock_ms = max(self.clock_ms, append_ms)
         self.seen.advance(append_ms, offset)
-        cause = Cause(self.partition, offset, self.clock_ms)
+        if isinstance(record, Tick):
+            self._feel(record)
+        cause = Cause(self.partition, offset, self.clock_ms, self.well_ms)
         emitted = self._close_buckets(cause)
         if isinstance(record, Tick):
             emitted += self._tick(record, cause)
@@ -82,16 +88,27 @@ class Alerting:
             self._count(record)
         return emitted
 
+    def _feel(self, tick: Tick) -> None:
+        gap_ms = min(self.clock_ms - self.ticked_ms, TICK_GAP_MS_MAX) if self.ticked_ms else 0
+        self.ticked_ms = self.clock_ms
+        if tick.scorer_lag_s <= LAG_S_MAX:
+            self.well_ms += gap_ms
+
     def _close_buckets(self, cause: Cause) -> list[Emitted]:
         if self.clock_ms < self.bucket_end_ms:
             return []
         ended = [self.dirty[key] for key in sorted(self.dirty)]
-        breached = [s for s in ended if s.close_bucket(self.bucket_end_ms, self.board.live(s.group))]
-        self.dirty = {}
+        self.dirty, end_ms = {}, self.bucket_end_ms
         self.bucket_end_ms = (self.clock_ms // BUCKET_MS + 1) * BUCKET_MS
-        for series in breached:
-            self.forgetting.pop(series.key, None)
-        return [series.fire(cause) for series in breached]
+        return [told for s in ended for told in self._told(s.close_bucket(end_ms, self.board.live(s.group), cause))]
+
+    def _told(self, events: Iterable[AlertEvent]) -> Iterable[AlertEvent]:
+        """Mark what a silence covers; remember which alerts are over."""
+        for event in events:
+            self.forgetting.pop(event.alert_key, None)
+            if event.type == "resolved":
+                self.forgetting[event.alert_key] = self.clock_ms
+            yield event._replace(silenced=self.board.is_silenced(event))
 
     def _count(self, record: OutcomeRecord) -> None:
         for trace in record.traces:
@@ -103,7 +120,7 @@ class Alerting:
     def _count_trace(self, record: OutcomeRecord, trace: TraceOutcomes) -> None:
         counted: dict[Series, list[Outcome]] = {}
         for outcome in trace.outcomes:
-            for series in self.board.series_of(record.tenant, record.workflow, outcome, self.clock_ms):
+            for series in self.board.series_of(record.tenant, record.workflow, outcome, self.clock_ms, self.well_ms):
                 counted.setdefault(series, []).append(outcome)
         for series, outcomes in counted.items():
             series.add(trace.trace_id, outcomes, self.clock_ms)
@@ -113,9 +130,10 @@ class Alerting:
         emitted: list[Emitted] = []
         if tick.rules_seq > self.rules_seq:
             emitted += self._change_rules(tick.rules_seq, cause)
-        for series in self.firing():
-            emitted += self._pass_time(series, cause)
-        self.board.remove(lambda s: s.episode is None and self._is_idle(s))
+        for series in sorted(self.board.awake(), key=lambda s: s.key):
+            emitted += self._told(series.pass_time(cause, is_idle=self._is_idle(series)))
+        self.board.remove(lambda s: not s.is_open and self._is_idle(s))
+        self.board.make_room(self.clock_ms)
         emitted += self._forget()
         if self.clock_ms - self.heartbeat_ms >= HEARTBEAT_MS:
             self.heartbeat_ms = self.clock_ms
@@ -125,19 +143,6 @@ class Alerting:
     def firing(self) -> list[Series]:
         """The series with an alert, by key: the one order of events, whatever order series were made in."""
         return sorted((s for s in self.board.series.values() if s.episode), key=lambda s: s.key)
-
-    def _pass_time(self, series: Series, cause: Cause) -> Iterable[AlertEvent]:
-        assert series.episode is not None, series.key
-        if series.has_recovered(self.clock_ms):
-            yield self._resolve(series, "recovered", cause)
-        elif self._is_idle(series):
-            yield self._resolve(series, "series_expired", cause)
-        elif self.clock_ms - series.episode.refreshed_ms >= REFRESH_MS:
-            yield series.refresh(cause)
-
-    def _resolve(self, series: Series, reason: Reason, cause: Cause) -> AlertEvent:
-        self.forgetting[series.key] = self.clock_ms
-        return series.resolve(reason, cause)
 
     def _is_idle(self, series: Series) -> bool:
         return series.key not in self.dirty and self.clock_ms - series.last_ms >= SERIES_IDLE_MS
@@ -150,7 +155,7 @@ class Alerting:
         after = rules.by_uid()
         for series in self.firing():
             if reason := _end_reason(series, after):
-                yield self._resolve(series, reason, cause)
+                yield from self._told([series.resolve(reason, cause)])
         self.board.remove(lambda s: _end_reason(s, after) is not None)
         self.dirty = {key: s for key, s in self.dirty.items() if _end_reason(s, after) is None}
         for series in self.board.series.values():
@@ -175,6 +180,7 @@ class Alerting:
             dropped=self.board.dropped.total(),
             rules_seq=self.rules_seq,
             scorer_lag_s=tick.scorer_lag_s,
+            suppressed=sum(s.looks_silent(self.clock_ms) for s in self.board.series.values()),
         )
 
 

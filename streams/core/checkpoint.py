@@ -1,9 +1,10 @@
 """The alert fold of one partition as bytes, and back.
 
-Versioned and bounded (the board caps its series). It carries the text of the rules its detectors ran under, since the
-config log is compacted, and the offset to go on from. The filter of seen traces is not in it: whoever restores reads
-the log from `seen.since` and calls `remember` up to `next_offset`. The law: then the fold goes on as if it had never
-stopped.
+Versioned and bounded (the board caps its series). A version reads its own checkpoints and those of the version before
+it (`checkpoint_upgrade`); anything else is foreign, and the log is folded from its start (decision 0008). It carries
+the text of the rules its detectors ran under, since the config log is compacted, and the offset to go on from. The
+filter of seen traces is not in it: whoever restores reads the log from `seen.since` and calls `remember` up to
+`next_offset`. The law: then the fold goes on as if it had never stopped.
 """
 
 import zlib
@@ -12,13 +13,17 @@ from typing import Any
 
 import orjson
 
+from schemas.config import ConfigError
 from schemas.rule import Rule
 from schemas.rules import parse_rules
 from streams.core.alerting import Alerting
+from streams.core.checkpoint_upgrade import upgraded
+from streams.core.rungs import Rung
 from streams.core.seen import SeenTraces, Since
-from streams.core.series import Bucket, Episode, Series
+from streams.core.series import Bucket, Series
+from streams.core.telling import Episode
 
-VERSION = 1
+VERSION = 2
 _BYTES_MAX = 256 << 20  # of the inflated text: ten thousand series are about 20 MB
 
 
@@ -34,6 +39,8 @@ def snapshot(alerting: Alerting) -> bytes:
         "next_offset": alerting.next_offset,
         "clock_ms": alerting.clock_ms,
         "heartbeat_ms": alerting.heartbeat_ms,
+        "ticked_ms": alerting.ticked_ms,
+        "well_ms": alerting.well_ms,
         "bucket_end_ms": alerting.bucket_end_ms,
         "repeated": alerting.repeated,
         "rules_seq": alerting.rules_seq,
@@ -43,6 +50,7 @@ def snapshot(alerting: Alerting) -> bytes:
         "dirty": list(alerting.dirty),
         "forgetting": list(alerting.forgetting.items()),
         "dropped": list(alerting.board.dropped.items()),
+        "refused": list(alerting.board.refused.items()),
     }
     return zlib.compress(orjson.dumps(state, default=tuple), level=1)  # orjson knows no named tuples
 
@@ -50,9 +58,12 @@ def snapshot(alerting: Alerting) -> bytes:
 def restore(data: bytes) -> Alerting:
     """The fold at `next_offset`, but for its filter of seen traces. Raises ForeignCheckpoint."""
     state = _read(data)
-    rules = parse_rules(state["rules_text"], "the rules of the checkpoint")
+    try:
+        rules = parse_rules(state["rules_text"], "the rules of the checkpoint")
+    except ConfigError as error:
+        raise ForeignCheckpoint(f"the checkpoint's rules cannot be read any more: {error}") from error
     alerting = Alerting(state["partition"], rules, state["rules_seq"])
-    for name in ("next_offset", "clock_ms", "heartbeat_ms", "bucket_end_ms", "repeated"):
+    for name in ("next_offset", "clock_ms", "heartbeat_ms", "ticked_ms", "well_ms", "bucket_end_ms", "repeated"):
         setattr(alerting, name, state[name])
     alerting.seen = SeenTraces(Since(*state["seen_since"]))
     by_uid = rules.by_uid()
@@ -62,18 +73,25 @@ def restore(data: bytes) -> Alerting:
     alerting.dirty = {key: by_key[key] for key in state["dirty"]}
     alerting.forgetting = dict(state["forgetting"])
     alerting.board.dropped.update({tuple(group): count for group, count in state["dropped"]})
+    alerting.board.refused.update({tuple(group): count for group, count in state["refused"]})
     return alerting
 
 
 def _read(data: bytes) -> dict[str, Any]:
     try:
         inflate = zlib.decompressobj()
-        state = orjson.loads(inflate.decompress(data, _BYTES_MAX))
+        state: Any = orjson.loads(inflate.decompress(data, _BYTES_MAX))
     except (zlib.error, orjson.JSONDecodeError) as error:
         raise ForeignCheckpoint(f"the checkpoint cannot be read: {error}") from error
-    if not isinstance(state, dict) or state.get("v") != VERSION:
-        raise ForeignCheckpoint("the checkpoint was written by another version of Stepwatch")
-    return state
+    fields: dict[str, Any] = state if isinstance(state, dict) else {}
+    version = fields.get("v")
+    if version == VERSION - 1:
+        return upgraded(fields)
+    if version != VERSION:
+        raise ForeignCheckpoint(
+            f"the checkpoint has version {version}; this Stepwatch reads {VERSION - 1} and {VERSION}"
+        )
+    return fields
 
 
 def _pack(s: Series) -> list[Any]:
@@ -83,9 +101,11 @@ def _pack(s: Series) -> list[Any]:
         s.workflow,
         s.labels,
         s.last_ms,
+        s.heard_ms,
         s.step_kind,
         s.evaluator_version,
-        s.detector.state(),
+        s.gauge.state(),
+        [astuple(rung) for rung in s.rungs.rungs],
         s.exemplars.state(),
         astuple(s.bucket),
         astuple(s.episode) if s.episode else None,
@@ -93,10 +113,12 @@ def _pack(s: Series) -> list[Any]:
 
 
 def _unpack(packed: list[Any], rule: Rule) -> Series:
-    _, tenant, workflow, labels, last_ms, step_kind, evaluator_version, detector, exemplars, bucket, episode = packed
-    series = Series(rule, tenant, workflow, tuple((name, value) for name, value in labels), last_ms)
+    _, tenant, workflow, labels, last_ms, heard_ms, step_kind, evaluator_version, *rest = packed
+    gauge, rungs, exemplars, bucket, episode = rest
+    series = Series(rule, tenant, workflow, tuple((name, value) for name, value in labels), last_ms, heard_ms)
     series.step_kind, series.evaluator_version = step_kind, evaluator_version
-    series.detector.load(detector)
+    series.gauge.load(gauge)
+    series.rungs.rungs = [Rung(*rung) for rung in rungs]
     series.exemplars.load(exemplars)
     series.bucket = Bucket(*bucket)
     series.episode = Episode(*episode) if episode else None

@@ -43,7 +43,7 @@ class Detector:
         self.r = [0.0] * _K
         self._cusum = [0.0] * _K
         self._onset_ms = [0] * _K
-        self._n = [0] * _K
+        self._n: list[float] = [0] * _K
         self._fails = [0.0] * _K
 
     @property
@@ -51,26 +51,32 @@ class Detector:
         """M: an alert fires at 1."""
         return sum(self.r) / _K
 
-    def update(self, n: int, fails: float, w: float, began_ms: int) -> float:
-        """Fold one bucket that is not empty; return M. `began_ms`: when its first fail happened."""
+    def update(self, n: float, fails: float, w: float, began_ms: int) -> float:
+        """Fold one bucket that is not empty; return M. `began_ms`: when its first fail happened.
+
+        `n` is fractional where several outcomes are worth one. The one hot loop of the alerter: kept flat on purpose.
+        """
         assert n > 0, n
         assert 0 <= fails <= n + 1e-9, (n, fails)
+        r, cusum, excess = self.r, self._cusum, 0.0
         gains = [fails * up - n * null for up, null in zip(_LN_OR, self._ln_null, strict=True)]
-        excess = max(0.0, max(gains) - _EXP_MAX)
-        self.r = [(r + w) * exp(gain - excess) for r, gain in zip(self.r, gains, strict=True)]
-        self._trace_onsets(gains, n, fails, began_ms)
-        return self.evidence
-
-    def _trace_onsets(self, gains: Sequence[float], n: int, fails: float, began_ms: int) -> None:
-        """A CUSUM per component: what it saw since its last zero is the change as it sees it."""
+        if fails * _LN_OR[-1] > _EXP_MAX:
+            excess = max(0.0, max(gains) - _EXP_MAX)
         for k, gain in enumerate(gains):
-            if self._cusum[k] == 0:
-                self._onset_ms[k], self._n[k], self._fails[k] = began_ms, 0, 0.0
-            self._cusum[k] = max(0.0, self._cusum[k] + gain)
-            self._n[k] += n
-            self._fails[k] += fails
+            r[k] = (r[k] + w) * exp(gain - excess)
+            if gain > 0 or cusum[k] > 0:  # else the component stays at zero, and what it saw there is never asked for
+                self._trace_onset(k, gain, n, fails, began_ms)
+        return sum(r) / _K
 
-    def update_firing(self, n: int, fails: float, w: float, began_ms: int, evidence_below: float) -> float:
+    def _trace_onset(self, k: int, gain: float, n: float, fails: float, began_ms: int) -> None:
+        """A CUSUM per component: what it saw since its last zero is the change as it sees it."""
+        if self._cusum[k] == 0:
+            self._onset_ms[k], self._n[k], self._fails[k] = began_ms, 0, 0.0
+        self._cusum[k] = max(0.0, self._cusum[k] + gain)
+        self._n[k] += n
+        self._fails[k] += fails
+
+    def update_firing(self, n: float, fails: float, w: float, began_ms: int, evidence_below: float) -> float:
         """Fold a bucket of a series that is firing; return M, capped at 1 so that recovery shows at once.
 
         `w` is bounded so that a series that only passes comes to rest below `evidence_below`. Without that bound, at
@@ -89,7 +95,7 @@ class Detector:
         if m > 1:
             self.r = [r / m for r in self.r]
 
-    def onset(self) -> tuple[int, int, float]:
+    def onset(self) -> tuple[int, float, float]:
         """(since when, outcomes, fails) of the change: the last zero of the CUSUM of the winning component."""
         k = max(range(_K), key=lambda i: self.r[i])
         return self._onset_ms[k], self._n[k], self._fails[k]
@@ -107,14 +113,14 @@ class Detector:
         """The inverse of `state`."""
         r, cusum, onset_ms, n, fails = state
         self.r, self._cusum, self._fails = [*r], [*cusum], [*fails]
-        self._onset_ms, self._n = [int(ms) for ms in onset_ms], [int(count) for count in n]
+        self._onset_ms, self._n = [int(ms) for ms in onset_ms], [*n]
 
 
 def _expm1_capped(x: float) -> float:
     return exp(min(x, _EXP_MAX)) - 1
 
 
-def interval(n: int, fails: float, confidence: float) -> tuple[float, float]:
+def interval(n: float, fails: float, confidence: float) -> tuple[float, float]:
     """A confidence sequence for the fail rate: true at all times at once, so that people may peek.
 
     Beta-binomial (Robbins): all p with ln B(f+.5, n-f+.5) - ln B(.5, .5) - f ln p - (n-f) ln(1-p) < ln(1/alpha).

@@ -1,33 +1,26 @@
-"""One series: its detector, its open bucket, and its life `ok -> firing -> resolved (-> ok)`.
+"""One series: its gauge, its open bucket, and its life `ok -> pending -> firing -> resolved (-> ok)`, or through `no_data`.
 
-A series is changed by `add` (an outcome into the open bucket), `close_bucket`, and its three transitions; nothing else.
-It decides nothing about time: the fold says when a bucket is over. The law: exactly one `resolve` per `fire`.
+A series is changed by `add` (an outcome into the open bucket), `close_bucket`, `pass_time` and `resolve`; nothing else.
+It decides nothing about time: the fold says when a bucket is over, what time it is, and how long the pipeline was well.
+The law: exactly one `resolved` per episode, whatever opened it.
 """
 
 from dataclasses import dataclass, field
-from math import log
-from typing import NamedTuple
+from typing import Literal
 
-from schemas.alert import CONFIDENCE, AlertEvent, AlertType, Evidence, Exemplar, Reason, RuleInfo, alert_key
+from schemas.alert import AlertEvent, AlertType, Exemplar, Reason, Status, alert_key
 from schemas.outcome import Outcome
-from schemas.rule import Rule
-from streams.core.detector import Detector, interval, weight
+from schemas.rule import Rule, WindowMethod
+from streams.core.counting import worth
+from streams.core.detector import weight
 from streams.core.exemplars import Exemplars
-from streams.core.wording import annotate
+from streams.core.gauge import Bucketed, Gauge, Onset, gauge_of
+from streams.core.rungs import Rungs
+from streams.core.telling import Cause, Episode, tell
 
 BUCKET_MS = 10_000
-REFRESH_MS = 15 * 60_000
-EXPIRE_MS = 4 * REFRESH_MS
-_LOG_E_MAX = 700.0  # JSON has no infinity
+SERIES_IDLE_MS = 24 * 3_600_000
 CLIENT_CLOCK_MS_MAX = 86_400_000  # a client time further from the log's is not believed
-
-
-class Cause(NamedTuple):
-    """The record that a transition follows from."""
-
-    partition: int
-    offset: int
-    now_ms: int  # the log clock
 
 
 @dataclass(slots=True)
@@ -39,21 +32,6 @@ class Bucket:
     began_ms: int = 0  # client time of its first failed outcome
 
 
-@dataclass(slots=True)
-class Episode:
-    """An alert that is firing."""
-
-    id_ms: int  # append time of the record that opened it
-    seq: int
-    starts_ms: int
-    onset_n: int
-    n: int
-    fails: float
-    refreshed_ms: int
-    log_e: float
-    calm_since_ms: int | None = None  # evidence below the rule's line without interruption since then
-
-
 @dataclass(slots=True, eq=False)
 class Series:
     """One (tenant, rule, group labels)."""
@@ -63,8 +41,10 @@ class Series:
     workflow: str
     labels: tuple[tuple[str, str], ...]  # of the group, sorted
     last_ms: int  # end of the last bucket that was not empty, or the start of the first
+    heard_ms: int = 0  # the same moment on the clock of the pipeline's well-being
     key: str = ""
-    detector: Detector = field(init=False)
+    gauge: Gauge = field(init=False)
+    rungs: Rungs = field(init=False)
     exemplars: Exemplars = field(default_factory=Exemplars)
     bucket: Bucket = field(default_factory=Bucket)
     episode: Episode | None = None
@@ -73,150 +53,154 @@ class Series:
 
     def __post_init__(self) -> None:
         self.key = alert_key(self.tenant, self.rule.uid, self.labels)
-        self.detector = Detector(self.rule.threshold(self.workflow))
+        self.gauge = gauge_of(self.rule, self.workflow)
+        self.rungs = Rungs(max(1, len(self.rule.ladder_of(self.workflow))))
 
     @property
     def group(self) -> tuple[str, str, str]:
         """Whom the false-alarm budget and `max_series` are shared with."""
         return self.rule.uid, self.tenant, self.workflow
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has an alert, or is about to: such a series is kept whatever comes."""
+        return self.episode is not None or self.rungs.is_pending
+
     def add(self, trace_id: str, outcomes: list[Outcome], now_ms: int) -> None:
-        """Count one trace: all of its outcomes that belong to this series are one outcome of the statistics."""
-        x = failed_share(self.rule.outcome, outcomes)
-        self.bucket.n += 1
+        """Count one trace: all of its outcomes that belong to this series, by the rule's unit."""
+        n, fails = worth(self.rule, outcomes)
+        self.bucket.n += n
         shown = next((o for o in reversed(outcomes) if o.failed), outcomes[-1])
         self.step_kind, self.evaluator_version = shown.step_kind, shown.evaluator_version
-        if x > 0:
+        if fails > 0:
             at_ms = _believed(shown.event_ms, now_ms)
             self.bucket.began_ms = min(self.bucket.began_ms, at_ms) if self.bucket.fails else at_ms
-            self.bucket.fails += x
+            self.bucket.fails += fails
             self.exemplars.add(Exemplar(trace_id, shown.span_id, at_ms, shown.score, shown.reason_code), now_ms)
 
-    def close_bucket(self, end_ms: int, live: int) -> bool:
-        """Fold the open bucket, which ended at `end_ms`, into the detector; whether the alert must fire.
+    def close_bucket(self, end_ms: int, live: int, cause: Cause) -> list[AlertEvent]:
+        """Fold the open bucket, which ended at `end_ms`, into the gauge; what follows from it.
 
-        `live` series share the rule's budget.
+        `live` series share the rule's budget, and so do the lines of a ladder.
         """
-        n, fails, began_ms = self.bucket.n, self.bucket.fails, self.bucket.began_ms
-        w = weight(end_ms - self.last_ms, self.rule.budget_ms * live)
-        self.bucket, self.last_ms = Bucket(), end_ms
+        bucket, mean_time_ms = self.bucket, self.rule.budget_ms * live * len(self.rungs.rungs)
+        if not bucket.n:
+            return []
+        w = weight(end_ms - self.last_ms, mean_time_ms)
+        self.bucket, self.last_ms, self.heard_ms = Bucket(), end_ms, cause.well_ms
+        events = self._end_silence(cause)
+        if self.episode:
+            self.episode.n += bucket.n
+            self.episode.fails += bucket.fails
+        effect = self.rule.design_effect
+        bucketed = Bucketed(bucket.n / effect, bucket.fails / effect, bucket.began_ms, end_ms, w)
+        begun = self.rungs.hear(self.gauge.fold(bucketed, self.rungs.held()), end_ms, self._for_ms)
+        if self.episode is None and not begun and self.gauge.quiet:
+            self.exemplars = Exemplars()
+        return events + self._begin(begun, cause)
+
+    @property
+    def _for_ms(self) -> int:
+        return self.rule.method.for_ms if isinstance(self.rule.method, WindowMethod) else 0
+
+    def pass_time(self, cause: Cause, *, is_idle: bool) -> list[AlertEvent]:
+        """What time alone brings: silence, recovery, expiry, and saying again what lasts. Called at ticks."""
+        events = self._fall_silent(cause) if self._is_silent(cause) else []
+        if self.is_open:
+            begun = self.rungs.hear(self.gauge.look(cause.now_ms, self.rungs.held()), cause.now_ms, self._for_ms)
+            events += self._begin(begun, cause)
         if self.episode is None:
-            m = self.detector.update(n, fails, w, began_ms)
-            if self.detector.quiet:
-                self.exemplars = Exemplars()
-            return m >= 1
-        m = self.detector.update_firing(n, fails, w, began_ms, self.rule.evidence_below)
-        self._go_on(self.episode, n, fails, m, end_ms)
-        return False
+            return events
+        return events + self._go_on(self.episode, cause, is_idle=is_idle)
 
-    def _go_on(self, episode: Episode, n: int, fails: float, m: float, end_ms: int) -> None:
-        episode.n += n
-        episode.fails += fails
-        episode.log_e = log(m) if m > 0 else -_LOG_E_MAX
-        if m > self.rule.evidence_below:
-            episode.calm_since_ms = None
-        elif episode.calm_since_ms is None:
-            episode.calm_since_ms = end_ms
+    def _go_on(self, episode: Episode, cause: Cause, *, is_idle: bool) -> list[AlertEvent]:
+        ended = self.rungs.let_go(cause.now_ms, self.rule.hold_ms)
+        for line in ended:
+            self.gauge.end(line)
+        if ended and self.rungs.top is None:
+            return [self.resolve("recovered", cause)]
+        if is_idle:
+            return [self.resolve("series_expired", cause)]
+        top = self.rungs.top
+        if top is not None and top < episode.line:
+            episode.line = top
+            return [self._say("updated", "severity_lowered", cause)]
+        if cause.now_ms - episode.said_ms < self.rule.renotify_ms:
+            return []
+        if episode.status == "no_data":
+            return [self._say("no_data", "silent", cause)]
+        return [self._say("updated", "rate_above_line", cause)]
 
-    def fire(self, cause: Cause) -> AlertEvent:
-        """Open an episode."""
+    def _begin(self, begun: list[int], cause: Cause) -> list[AlertEvent]:
+        """Lines that begin to fire: an alert, or one that is worse than before, or nothing new."""
+        events = self._say_begun(begun[-1], cause) if begun else []
+        for line in begun:  # after the event, which tells the evidence that it fires with
+            self.gauge.begin(line)
+        return events
+
+    def _say_begun(self, line: int, cause: Cause) -> list[AlertEvent]:
+        if self.episode is None:
+            self._open(self.gauge.onset(), line, "firing", cause)
+            return [self._say("firing", "rate_above_line", cause, previous="pending" if self._for_ms else "ok")]
+        if line <= self.episode.line:
+            return []
+        self.episode.line = line
+        return [self._say("updated", "severity_raised", cause)]
+
+    def _open(self, onset: Onset, line: int, status: Literal["firing", "no_data"], cause: Cause) -> None:
         assert self.episode is None, self.key
-        starts_ms, n, fails = self.detector.onset()
-        starts_ms = min(starts_ms, cause.now_ms)
-        log_e = min(log(self.detector.evidence), _LOG_E_MAX)
-        self.episode = Episode(cause.now_ms, 1, starts_ms, n, n, fails, cause.now_ms, log_e)
-        self.detector.cap()
-        return self._event("firing", "rate_above_line", cause)
+        effect = self.rule.design_effect
+        n, fails, starts_ms = round(onset.n * effect), onset.fails * effect, min(onset.ms, cause.now_ms)
+        self.episode = Episode(cause.now_ms, 0, starts_ms, n, n, fails, cause.now_ms, line, status)
 
-    def refresh(self, cause: Cause) -> AlertEvent:
-        """Say that it still fires."""
-        episode = self._next_seq()
-        episode.refreshed_ms = cause.now_ms
-        return self._event("updated", "rate_above_line", cause)
+    def _is_silent(self, cause: Cause) -> bool:
+        policy = self.rule.no_data
+        return policy.do != "keep" and not self.bucket.n and cause.well_ms - self.heard_ms >= policy.after_ms
+
+    def looks_silent(self, now_ms: int) -> bool:
+        """Whether it would be called silent if the pipeline had been well all the time."""
+        policy = self.rule.no_data
+        said = self.episode is not None and self.episode.status == "no_data"
+        return policy.do != "keep" and not self.bucket.n and not said and now_ms - self.last_ms >= policy.after_ms
+
+    def _fall_silent(self, cause: Cause) -> list[AlertEvent]:
+        episode = self.episode
+        if self.rule.no_data.do == "resolve":
+            return [self.resolve("no_data", cause)] if episode else []
+        if episode is None:
+            self.rungs.clear()
+            self._open(Onset(self.last_ms, 0, 0), 0, "no_data", cause)
+            return [self._say("no_data", "silent", cause)]
+        if episode.status == "no_data":
+            return []
+        episode.status = "no_data"
+        return [self._say("no_data", "silent", cause, previous="firing")]
+
+    def _end_silence(self, cause: Cause) -> list[AlertEvent]:
+        episode = self.episode
+        if episode is None or episode.status != "no_data":
+            return []
+        if self.rungs.top is None:
+            return [self.resolve("data_returned", cause)]
+        episode.status = "firing"
+        return [self._say("updated", "data_returned", cause, previous="no_data")]
 
     def resolve(self, reason: Reason, cause: Cause) -> AlertEvent:
-        """Close the episode; the detector starts anew."""
-        self._next_seq()
-        event = self._event("resolved", reason, cause)
+        """Close the episode; lines that fired start anew."""
+        event = self._say("resolved", reason, cause)
         self.episode = None
-        self.detector.reset()
+        for line in self.rungs.clear():
+            self.gauge.end(line)
         self.exemplars = Exemplars()
         return event
 
-    def _next_seq(self) -> Episode:
-        assert self.episode is not None, self.key
-        self.episode.seq += 1
-        return self.episode
-
-    def has_recovered(self, now_ms: int) -> bool:
-        """Whether the evidence has been gone for as long as the rule wants."""
-        calm = self.episode.calm_since_ms if self.episode else None
-        return calm is not None and now_ms - calm >= self.rule.hold_ms
-
-    def _event(self, type_: AlertType, reason: Reason, cause: Cause) -> AlertEvent:
+    def _say(self, type_: AlertType, reason: Reason, cause: Cause, previous: Status | None = None) -> AlertEvent:
         episode = self.episode
         assert episode is not None, self.key
-        lo, hi = interval(episode.n, episode.fails, CONFIDENCE)
-        resolved = type_ == "resolved"
-        event = AlertEvent(
-            type=type_,
-            alert_key=self.key,
-            episode=episode.id_ms,
-            seq=episode.seq,
-            previous_status="ok" if type_ == "firing" else "firing",
-            reason=reason,
-            tenant=self.tenant,
-            rule=rule_info(self.rule, self.workflow),
-            labels=tuple(sorted({**dict(self.rule.labels), "step_kind": self.step_kind, **dict(self.labels)}.items())),
-            annotations=(),
-            starts_ms=episode.starts_ms,
-            fired_ms=episode.id_ms,
-            resolved_ms=cause.now_ms if resolved else None,
-            expires_ms=cause.now_ms + EXPIRE_MS,
-            time_ms=cause.now_ms,
-            evidence=Evidence(
-                n=episode.n,
-                fails=episode.fails,
-                lo=lo,
-                hi=hi,
-                since_ms=episode.starts_ms,
-                until_ms=cause.now_ms,
-                log_e=episode.log_e,
-                onset_n=episode.onset_n,
-            ),
-            exemplars=self.exemplars.since(episode.starts_ms),
-            partition=cause.partition,
-            offset=cause.offset,
-        )
-        return event._replace(annotations=annotate(event, self.rule, self.evaluator_version))
-
-
-def failed_share(counting: str, outcomes: list[Outcome]) -> float:
-    """X of one trace in one series, in [0, 1], by the rule's way of counting; the mean over several steps."""
-    if counting == "any":
-        return float(any(o.failed for o in outcomes))
-    return sum(_failed(counting, o) for o in outcomes) / len(outcomes)
-
-
-def _failed(counting: str, outcome: Outcome) -> float:
-    if counting == "mean":
-        return outcome.failed / outcome.attempts if outcome.attempts else 0.0
-    return float((outcome.first if counting == "first" else outcome.last) == "fail")
+        episode.seq += 1
+        episode.said_ms = cause.now_ms
+        return tell(self, episode, type_, reason, previous or episode.status, cause)
 
 
 def _believed(event_ms: int, now_ms: int) -> int:
     return event_ms if now_ms - CLIENT_CLOCK_MS_MAX <= event_ms <= now_ms else now_ms
-
-
-def rule_info(rule: Rule, workflow: str) -> RuleInfo:
-    """The rule as an event carries it."""
-    return RuleInfo(
-        uid=rule.uid,
-        version=rule.version,
-        name=rule.name,
-        severity=rule.severity,
-        method="evidence",
-        threshold=rule.threshold(workflow),
-        false_alarm_budget=rule.false_alarm_budget,
-        runbook_url=rule.runbook_url,
-    )

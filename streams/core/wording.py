@@ -6,18 +6,21 @@ A rule's annotations may name values in braces (`{workflow}`, `{rate}`); a name 
 import re
 
 from schemas.alert import AlertEvent, spell_time
+from schemas.duration import spell_duration
 from schemas.rule import Rule
 
 ANNOTATION_CHARS_MAX = 2_048
+_UNITS = {"trace": "traces", "span": "attempts"}
+_NUMBERS = "{rate} ({lo} to {hi}); the line is {threshold}."
 _NAME = re.compile(r"\{(\w+)\}")
 
 
 def annotate(event: AlertEvent, rule: Rule, evaluator_version: str) -> tuple[tuple[str, str], ...]:
     """`summary`, `description` and the rule's own annotations, filled in."""
-    known = values(event)
+    known = {**values(event), "silence": spell_duration(rule.no_data.after_ms)}
     ours = {
         "summary": _summary(event),
-        "description": "{fails} of {n} traces failed since {since}: {rate} ({lo} to {hi}); the line is {threshold}.",
+        "description": f"{{fails}} of {{n}} {_UNITS[rule.unit]} failed since {{since}}: {_NUMBERS}",
         "evaluator_version": evaluator_version,
     }
     texts = {**ours, **dict(rule.annotations)}
@@ -27,6 +30,11 @@ def annotate(event: AlertEvent, rule: Rule, evaluator_version: str) -> tuple[tup
 def _summary(event: AlertEvent) -> str:
     said = {
         "rate_above_line": "fails in {rate} of traces, above its line of {threshold}",
+        "severity_raised": "fails in {rate} of traces, now above its line of {threshold} too",
+        "severity_lowered": "fails in {rate} of traces, still above its line of {threshold}",
+        "silent": "has had no outcome for {silence}",
+        "data_returned": "has outcomes again",
+        "no_data": "has had no outcome for {silence}",
         "recovered": "is back below its line of {threshold}",
         "rule_changed": "is no longer watched under this version of the rule",
         "rule_deleted": "is no longer watched: the rule is gone",

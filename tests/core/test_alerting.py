@@ -7,7 +7,7 @@ from schemas.outcome import Tick
 from schemas.rules import parse_rules
 from streams.core import board, seen
 from streams.core.alerting import Alerting, Forget
-from streams.core.series import failed_share
+from streams.core.counting import failed_share
 from tests.builders import EPOCH_MS
 from tests.outcomes import (
     RULES,
@@ -194,8 +194,8 @@ def test_the_budget_is_shared_by_the_series_of_a_rule_and_workflow() -> None:
     run(alone, log)
     run(crowded, [log[0], *bystanders, *log[1:]])
     key = next(s.key for s in alone.board.series.values())
-    evidence = [next(s for s in f.board.series.values() if s.key == key).detector.evidence for f in (alone, crowded)]
-    assert evidence[1] < evidence[0] / 100
+    evidence = [next(s for s in f.board.series.values() if s.key == key).gauge.log_e(0) for f in (alone, crowded)]
+    assert evidence[1] < evidence[0] - 4
 
 
 def test_a_series_without_outcomes_for_a_day_is_forgotten() -> None:

@@ -85,7 +85,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_command_works(stack: LocalStack, tmp_path: Path) -> None:
-    for name in ("infra", "docs"):
+    for name in ("infra", "docs", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)  # commands name files of the checkout and may write beside them
     for page, command in COMMANDS:
         if is_elsewhere(command) or command.startswith("make "):

@@ -3,13 +3,17 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from schemas.alert import Reason
 from schemas.expectation import parse_expectation
 from schemas.registry import parse_registry
-from schemas.rules import parse_rules
+from schemas.rule_tests import parse_rule_tests
+from schemas.rules import _Condition, _NoData, _Resolve, _Rule, parse_rules
 from schemas.targets import parse_targets
+from streams.core.rehearsal import differences, rehearse
 from streams.settings import Settings
 from streams.topics import specs
 
@@ -57,6 +61,34 @@ def test_targets_in_the_docs_are_accepted() -> None:
     assert examples
     for name, text in examples:
         assert parse_targets(text, name).targets
+
+
+def test_timelines_in_the_docs_hold() -> None:
+    timelines = fences("yaml", "# a file of timelines")
+    assert timelines
+    for name, text in timelines:
+        file = parse_rule_tests(text, name)
+        rules = parse_rules((ROOT / "tests" / "rules" / file.rules).read_text(), file.rules)
+        for test in file.tests:
+            assert differences(test, rehearse(rules, test)) == [], name
+
+
+def test_every_word_of_a_rule_is_documented() -> None:
+    text = (ROOT / "docs" / "rules.md").read_text()
+    for model, blocks in (
+        (_Rule, ("condition", "resolve", "no_data")),
+        (_Condition, ()),
+        (_Resolve, ()),
+        (_NoData, ()),
+    ):
+        for name, field in model.model_fields.items():
+            word = field.alias or name
+            assert word in blocks or f"`{word}`" in text or f".{word}`" in text, word
+
+
+def test_every_reason_of_an_alert_is_documented() -> None:
+    text = (ROOT / "docs" / "rules.md").read_text()
+    assert all(f"`{reason}`" in text for reason in get_args(Reason))
 
 
 def test_task_truth_in_the_docs_is_accepted() -> None:

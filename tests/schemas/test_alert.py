@@ -2,19 +2,35 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import jsonschema_rs
 import orjson
 import pytest
 
-from schemas.alert import AlertEvent, Heartbeat, Pipeline, alert_key, read_time, spell_time
+from schemas.alert import AlertEvent, AlertType, Heartbeat, Pipeline, Reason, Status, alert_key, read_time, spell_time
 from schemas.cloud_event import from_cloud_event, to_cloud_event
-from tests.outcomes import RULES, new_fold, run, timeline
+from tests.outcomes import RULES, new_fold, pauses, run, timeline
 
 SCHEMA = Path(__file__).parents[2] / "infra" / "examples" / "alert-event.schema.json"
 PIPELINE = Pipeline(emitted_ms=1_760_000_900_000, version="0.1.0")
 LONG = timeline((100, 0), (700, 0.9), (400, 0))
+LADDER = """
+rules:
+  - uid: ladder
+    condition: {fail_rate_above: {warning: 0.05, critical: 0.4}}
+    resolve: {hold: 1m}
+    no_data: {after: 5m, do: alert}
+silences: [{until: "2100-01-01T00:00:00Z"}]
+"""
+WINDOW = RULES.replace("fail_rate_above: 0.05", "method: window, for: 1m, fail_rate_above: 0.05")
 EMITTED = [e for e in run(new_fold(RULES + "    labels: {team: ops}\n"), LONG) if isinstance(e, AlertEvent | Heartbeat)]
+OTHERS = [
+    event
+    for rules in (LADDER, WINDOW)
+    for event in run(new_fold(rules), pauses(timeline((100, 0), (200, 0.2), (60, 0.9), (200, 0.2), (300, 0)), 10))
+    if isinstance(event, AlertEvent | Heartbeat)
+]
 
 
 def of_type(kind: str) -> AlertEvent:
@@ -26,6 +42,33 @@ def test_every_emitted_event_fits_the_published_schema() -> None:
     assert {e.type for e in EMITTED if isinstance(e, AlertEvent)} == {"firing", "updated", "resolved"}
     for event in EMITTED:
         validator.validate(orjson.loads(to_cloud_event(event, PIPELINE).value))
+
+
+def test_every_kind_of_event_fits_the_schema_and_comes_back_as_it_was() -> None:
+    validator = jsonschema_rs.validator_for(orjson.loads(SCHEMA.read_bytes()), validate_formats=True)
+    events = [e for e in OTHERS if isinstance(e, AlertEvent)]
+    assert {e.type for e in events} == set(get_args(AlertType))
+    assert {"severity_raised", "severity_lowered", "silent", "recovered"} <= {e.reason for e in events}
+    assert {e.silenced for e in events} == {True, False}
+    for event in OTHERS:
+        _, headers, value = to_cloud_event(event, PIPELINE)
+        validator.validate(orjson.loads(value))
+        assert from_cloud_event(headers, value) == event
+
+
+def test_the_schema_names_every_reason_and_status() -> None:
+    said = orjson.loads(SCHEMA.read_bytes())["$defs"]["alert"]["properties"]
+    assert set(said["reason"]["enum"]) == set(get_args(Reason))
+    assert {*said["status"]["enum"], *said["previous_status"]["enum"]} == set(get_args(Status))
+
+
+def test_a_heartbeat_of_another_version_is_read_by_what_is_known_of_it() -> None:
+    beat = next(e for e in EMITTED if isinstance(e, Heartbeat))
+    _, headers, value = to_cloud_event(beat, PIPELINE)
+    fields = orjson.loads(value)
+    fields["heartbeat"]["added"] = 1
+    del fields["heartbeat"]["suppressed"]
+    assert from_cloud_event(headers, orjson.dumps(fields)) == beat
 
 
 @pytest.mark.parametrize("missing", ["alert_key", "evidence", "rule", "labels", "starts_at", "pipeline"])
