@@ -72,8 +72,8 @@ class Follower:
         self._steps = context.steps if steps is None else steps
         self._taken = 0
 
-    def take(self, step: Step) -> None:
-        """Take the next step in."""
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take the next steps in: all at once, for a call for each costs more than what most of them need."""
         raise NotImplementedError
 
     def catch_up(self) -> None:
@@ -81,9 +81,7 @@ class Follower:
         steps, at = self._steps, self._taken
         if at < len(steps):
             self._taken = len(steps)
-            take = self.take
-            for step in steps[at:] if at else steps:
-                take(step)
+            self.take(steps[at:])
 
 
 @runtime_checkable
@@ -175,7 +173,7 @@ def scored(
     basis: Basis,
     code: str = "",
     reason: str = "",
-    evidence: dict[str, Any] | None = None,
+    evidence: Mapping[str, Any] | None = None,
     *,
     pass_at: float = 1.0,
 ) -> Judgement:
@@ -189,6 +187,6 @@ def passes(score: float, pass_at: float) -> bool:
     return score >= pass_at - SCORE_TOLERANCE
 
 
-def unscored(basis: Basis, code: str, reason: str, evidence: dict[str, Any] | None = None) -> Judgement:
+def unscored(basis: Basis, code: str, reason: str, evidence: Mapping[str, Any] | None = None) -> Judgement:
     """It applies, but cannot be judged: no number, and no share in any rate."""
     return Judgement("unscored", None, basis, code, reason, evidence)

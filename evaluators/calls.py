@@ -8,8 +8,6 @@ from evaluators.comparison import (
     EVIDENCE_MAX,
     Comparison,
     ExecutedCalls,
-    evidence_of,
-    explain,
     other_arguments,
     unknown_code,
 )
@@ -83,35 +81,38 @@ class FunctionCallAccuracy:
         compared = state.calls.compare()
         if compared is not state.compared:
             state.compared = compared
-            state.of_steps = list(_of_steps(compared.matched, compared.banned, truth))
+            state.of_steps = list(_of_steps(compared))
             state.so_far = None
         yield from state.of_steps
         if trajectory.closed:
             reads = _reads(compared, trajectory.workflow)
-            yield None, _of_trajectory(compared.matched, compared.banned, trajectory, truth, reads)
+            yield None, _of_trajectory(compared, trajectory, reads)
         else:
-            state.so_far = state.so_far or _of_trajectory(compared.matched, compared.banned, trajectory, truth, {})
+            state.so_far = state.so_far or _of_trajectory(compared, trajectory, {})
             yield None, state.so_far
 
 
 def _reads(compared: Comparison, workflow: Workflow) -> dict[str, int]:
-    calls, decisive, expected = compared.calls, compared.decisive, compared.expected
-    if len(calls) == len(decisive) and not expected.reads:
+    calls, decisive, reads = compared.calls, compared.decisive, compared.expected.reads
+    executed = len(calls) - len(decisive)
+    if not executed and not reads.calls:
         return {}
-    known = {step.index for step in decisive}
-    executed = [step for step in calls if step.index not in known]
-    right = len(match(executed, expected.reads, workflow).right) if expected.reads else 0
-    return {"expected": len(expected.reads), "right": right, "executed": len(executed)}
+    right = 0
+    if executed and reads.calls:
+        known = {step.index for step in decisive}
+        right = len(match([step for step in calls if step.index not in known], reads, workflow).right)
+    return {"expected": len(reads.calls), "right": right, "executed": executed}
 
 
-def _of_steps(matched: Matched, banned: Sequence[Step], truth: TaskTruth) -> Iterator[tuple[Step, Judgement]]:
-    told = {step.index for step in banned}
-    for step in banned:
+def _of_steps(compared: Comparison) -> Iterator[tuple[Step, Judgement]]:
+    matched = compared.matched
+    told = {step.index for step in compared.banned}
+    for step in compared.banned:
         yield step, scored(0.0, "task_truth", "forbidden_call", f"{step.call.name} is forbidden for this task")
     for _, step in matched.right:
         if step.index not in told:
             yield step, _PASS
-    for step, judgement in _wrong_steps(matched, truth):
+    for step, judgement in _wrong_steps(matched, compared.truth):
         if step.index not in told:
             yield step, judgement
 
@@ -132,15 +133,11 @@ def _wrong_steps(matched: Matched, truth: TaskTruth) -> Iterator[tuple[Step, Jud
         yield step, unscored("task_truth", code, f"may be expected call {index}; its arguments are not known")
 
 
-def _of_trajectory(
-    matched: Matched, banned: Sequence[Step], trajectory: Trajectory, truth: TaskTruth, reads: dict[str, int]
-) -> Judgement:
-    evidence = evidence_of(matched, truth)
-    if reads:
-        evidence["reads"] = reads
-    reason = explain(matched, truth)
-    if banned:
-        names = ", ".join(sorted({step.call.name for step in banned}))
+def _of_trajectory(compared: Comparison, trajectory: Trajectory, reads: dict[str, int]) -> Judgement:
+    matched, reason = compared.matched, compared.explained
+    evidence = {**compared.evidence, "reads": reads} if reads else compared.evidence
+    if compared.banned:
+        names = ", ".join(sorted({step.call.name for step in compared.banned}))
         return scored(0.0, "task_truth", "forbidden_call", f"forbidden for this task: {names}", evidence)
     if matched.unknown:
         return unscored("task_truth", unknown_code(matched), f"arguments are not known: {reason}", evidence)
@@ -177,26 +174,32 @@ class FunctionCallAccuracyByRegistry:
         """Whatever the registry lists."""
         return True
 
-    def initial(self, context: Context) -> dict[bytes, bool]:
-        """No calls yet: whether each call, by span id, was good."""
-        return {}
+    def initial(self, context: Context) -> dict[bytes, bool] | None:
+        """No calls yet: whether each call, by span id, was good. None where truth decides."""
+        return {} if context.truth is None else None
 
-    def update(self, state: dict[bytes, bool], step: Step, said: Sequence[Result]) -> None:
+    def update(self, state: dict[bytes, bool] | None, step: Step, said: Sequence[Result]) -> None:
         """Keep whether a call that both can judge was good."""
-        verdicts = {(r.evaluator, r.basis): r.verdict for r in said}
-        fits = verdicts.get(("ParameterValidation", "registry"))
+        if state is None:
+            return
+        fits, worked = "", True
+        for result in said:
+            if result.evaluator == "ParameterValidation" and result.basis == "registry":
+                fits = result.verdict
+            elif result.evaluator == "ToolCallSuccess" and result.basis == "trace":
+                worked = result.verdict != "fail"
         if fits in ("pass", "fail"):
-            state[step.span.span_id] = fits == "pass" and verdicts.get(("ToolCallSuccess", "trace")) != "fail"
+            state[step.span.span_id] = fits == "pass" and worked
 
     def combine(
         self,
-        state: dict[bytes, bool],
+        state: dict[bytes, bool] | None,
         trajectory: Trajectory,
         late: Sequence[Result],
         whole: Mapping[str, Result],
     ) -> Judgement | None:
         """One judgement of the trajectory, from what was said of its calls; None where truth decided."""
-        if trajectory.truth is not None:
+        if state is None:
             return None
         if not state:
             return unscored("registry", "no_truth", "no task truth, and no call that the registry can judge")

@@ -1,7 +1,6 @@
 """IterationCap: a run that goes on too long, or in circles, said at the step that crossed the cap."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored
 from schemas.registry import Workflow
@@ -21,7 +20,7 @@ class Counts(Follower):
         self._all = context.steps
         policy = context.workflow.policy
         self.max_steps, self.max_repeats = policy.max_steps, policy.max_repeats
-        self.times: Counter[bytes] = Counter()
+        self.times: dict[bytes, int] = {}
         self.most = 0
         self.over_repeats: Step | None = None
 
@@ -36,17 +35,19 @@ class Counts(Follower):
         cap = self.max_steps
         return self._all[cap] if cap is not None and len(self._all) > cap else None
 
-    def take(self, step: Step) -> None:
-        """Count a successful call."""
-        if step.span.kind not in CALL_KINDS or self.max_repeats is None:
+    def take(self, steps: Sequence[Step]) -> None:
+        """Count successful calls."""
+        if self.max_repeats is None:
             return
-        call = step.call
-        if call.executed and (key := call.key) is not None:
-            self.times[key] = times = self.times.get(key, 0) + 1
-            if times > self.most:
-                self.most = times
-                if self.over_repeats is None and times > self.max_repeats:
-                    self.over_repeats = step
+        counted = self.times
+        for step in steps:
+            call = step.call
+            if step.span.kind in CALL_KINDS and call.executed and (key := call.key) is not None:
+                counted[key] = times = counted.get(key, 0) + 1
+                if times > self.most:
+                    self.most = times
+                    if self.over_repeats is None and times > self.max_repeats:
+                        self.over_repeats = step
 
 
 class IterationCap:

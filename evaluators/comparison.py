@@ -1,10 +1,13 @@
 """The executed calls of a run against those that its task truth expects: kept once a fold, read by several evaluators."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
 from schemas.expectation import TaskTruth
+from schemas.lazy import lazy
 from schemas.registry import Workflow
 from schemas.span import StepKind
 from schemas.trajectory import Step
@@ -19,14 +22,26 @@ def is_call(step: Step, workflow: Workflow) -> bool:
     return span.kind in CALL_KINDS or (span.kind in _MAYBE_CALL_KINDS and span.tool in workflow.tools)
 
 
-class Comparison(NamedTuple):
+@dataclass(eq=False)
+class Comparison:
     """The executed calls of a trajectory against its truth."""
 
+    truth: TaskTruth
     calls: list[Step]  # executed: failed attempts are none
     decisive: list[Step]  # of them
     expected: Expectations
     matched: Matched
     banned: list[Step]  # executed, although truth forbids them
+
+    @lazy
+    def explained(self) -> str:
+        """One sentence from which the score can be recomputed."""
+        return explain(self.matched, self.truth)
+
+    @lazy
+    def evidence(self) -> Mapping[str, Any]:
+        """Span ids, and expected calls by index."""
+        return evidence_of(self.matched, self.truth)
 
 
 class ExecutedCalls(Follower):
@@ -47,21 +62,24 @@ class ExecutedCalls(Follower):
         self.decisive: list[Step] = []
         self.banned: list[Step] = []
 
-    def take(self, step: Step) -> None:
-        """Take a step in, if it is a call that did its work."""
-        if not is_call(step, self._workflow):
-            return
-        again = self._is_recorded(step)
-        self._by_index[step.index] = step
-        if again or not step.call.executed:
-            return
-        self.calls.append(step)
-        if decides(step.call.name, self._workflow):
-            self._compared = None
-            self.decisive.append(step)
-        if self._truth is not None and self._truth.forbidden_calls and forbidden(step, self._truth.forbidden_calls):
-            self._compared = None
-            self.banned.append(step)
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take in those of these steps that are calls, and did their work."""
+        workflow = self._workflow
+        banned = self._truth.forbidden_calls if self._truth is not None else ()
+        for step in steps:
+            if not is_call(step, workflow):
+                continue
+            again = self._is_recorded(step)
+            self._by_index[step.index] = step
+            if again or not step.call.executed:
+                continue
+            self.calls.append(step)
+            if decides(step.call.name, workflow):
+                self._compared = None
+                self.decisive.append(step)
+            if banned and forbidden(step, banned):
+                self._compared = None
+                self.banned.append(step)
 
     def _is_recorded(self, step: Step) -> bool:
         """Whether another step records this very call."""
@@ -83,7 +101,7 @@ class ExecutedCalls(Follower):
             assert self._truth is not None
             expected = expectations(self._truth, self._workflow)
             matched = match(self.decisive, expected.deciding, self._workflow)
-            self._compared = Comparison(self.calls, self.decisive, expected, matched, self.banned)
+            self._compared = Comparison(self._truth, self.calls, self.decisive, expected, matched, self.banned)
         return self._compared
 
 
@@ -107,16 +125,21 @@ def explain(matched: Matched, truth: TaskTruth) -> str:
 def evidence_of(matched: Matched, truth: TaskTruth) -> dict[str, Any]:
     """Span ids and expected calls by index; the arguments that were expected otherwise, by name."""
     cut = slice(EVIDENCE_MAX)
-    evidence: dict[str, Any] = {
-        "right": len(matched.right),
-        "missing": [{"index": i, "name": truth.expected_calls[i].name} for i in matched.missing[cut]],
-        "unexpected": [_named(step) for step in matched.extra[cut]],
-        "wrong": [{**_named(step), "index": i, **other_arguments(step, matched)} for i, step in matched.wrong[cut]],
-        "out_of_order": [{**_named(step), "index": i} for i, step in matched.out_of_order[cut]],
-        "unknown": [{**_named(step), "index": i} for i, step in matched.unknown[cut]],
-    }
-    evidence = {key: value for key, value in evidence.items() if value or key == "right"}
-    return {**evidence, "capped": True} if matched.capped else evidence
+    evidence: dict[str, Any] = {"right": len(matched.right)}
+    if matched.missing:
+        evidence["missing"] = [{"index": i, "name": truth.expected_calls[i].name} for i in matched.missing[cut]]
+    if matched.extra:
+        evidence["unexpected"] = [_named(step) for step in matched.extra[cut]]
+    if matched.wrong:
+        wrong = matched.wrong[cut]
+        evidence["wrong"] = [{**_named(step), "index": i, **other_arguments(step, matched)} for i, step in wrong]
+    if matched.out_of_order:
+        evidence["out_of_order"] = [{**_named(step), "index": i} for i, step in matched.out_of_order[cut]]
+    if matched.unknown:
+        evidence["unknown"] = [{**_named(step), "index": i} for i, step in matched.unknown[cut]]
+    if matched.capped:
+        evidence["capped"] = True
+    return evidence
 
 
 def _named(step: Step) -> dict[str, Any]:

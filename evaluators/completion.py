@@ -1,10 +1,10 @@
 """TaskCompletion: did the run do what the task asked, no less and no more?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
-from evaluators.comparison import Comparison, ExecutedCalls, evidence_of, explain, unknown_code
+from evaluators.comparison import Comparison, ExecutedCalls, unknown_code
 from evaluators.matching import Matched
 from evaluators.outputs import RequiredOutputs
 from evaluators.recovery import Failures
@@ -15,8 +15,7 @@ from schemas.result import Basis, Judgement
 from schemas.span import ERROR, Span, StepKind
 from schemas.trajectory import Step, Trajectory
 
-_SPEAKING = frozenset({"llm", "planner", "verifier", "human"})
-_MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
+_SPEAKING: frozenset[StepKind] = frozenset({"planner", "verifier", "human"})  # beside models
 _TRUTH: Basis = "task_truth"
 
 
@@ -34,22 +33,26 @@ class Course(Follower):
         self.last_act: Step | None = None  # the last step that is neither a model's call nor an agent's frame
         self.so_far: tuple[Comparison, Judgement] | None = None  # said while the run was open, of which comparison
 
-    def take(self, step: Step) -> None:
-        """Take the next step in."""
-        span = step.span
-        kind = span.kind
-        if kind in CALL_KINDS:
-            self.last_call, self.last_act = step, step
-            # A call may run inside the model's call that made it and that goes on to speak.
-            model = self.last_model
-            self.spoke_since = model is not None and 0 < span.end_ns < model.end_ns
-            return
-        if kind in _SPEAKING:
-            self.spoke_since = True
-            if kind in _MODELS:
-                self.last_model = span
-        if kind not in ("llm", "agent"):
-            self.last_act = step
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take the next steps in."""
+        model, spoke_since = self.last_model, self.spoke_since
+        for step in steps:
+            span = step.span
+            kind = span.kind
+            if kind == "llm":
+                spoke_since, model = True, span
+            elif kind in CALL_KINDS:
+                self.last_call = self.last_act = step
+                # A call may run inside the model's call that made it and that goes on to speak.
+                spoke_since = model is not None and 0 < span.end_ns < model.end_ns
+            else:
+                if kind in _SPEAKING:
+                    spoke_since = True
+                    if kind == "planner":
+                        model = span
+                if kind != "agent":
+                    self.last_act = step
+        self.last_model, self.spoke_since = model, spoke_since
 
     def spoke_last(self, roots: Iterable[Span]) -> bool:
         """Whether something was said after the last call, as far as the trace tells."""
@@ -128,25 +131,26 @@ def _with_truth(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judg
 
 def _compared(compared: Comparison, state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
     """The judgement from a comparison; while the run is open it rests on nothing else."""
+    if not trajectory.workflow.declares_writes and compared.matched.extra:
+        compared = replace(compared, matched=replace(compared.matched, extra=[]))  # an extra write, or just a read
     matched = compared.matched
-    if not trajectory.workflow.declares_writes:
-        matched = replace(matched, extra=[])  # nobody can tell an extra write from a read
-    evidence = evidence_of(matched, truth)
     code = "forbidden_call" if compared.banned else _write_fault(matched)
     if code and code != "missing_write":
-        return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
+        return scored(0.0, _TRUTH, code, f"writes are not as expected: {compared.explained}", compared.evidence)
     if matched.unknown:
         reason = "the arguments of expected writes are not known"
-        return unscored(_TRUTH, unknown_code(matched), reason, evidence)
+        return unscored(_TRUTH, unknown_code(matched), reason, compared.evidence)
     if not trajectory.closed:
-        return unscored(_TRUTH, "still_open", f"the run goes on; so far {explain(matched, truth)}")
+        return unscored(_TRUTH, "still_open", f"the run goes on; so far {compared.explained}")
     if code:
-        return scored(0.0, _TRUTH, code, f"writes are not as expected: {explain(matched, truth)}", evidence)
+        return scored(0.0, _TRUTH, code, f"writes are not as expected: {compared.explained}", compared.evidence)
     cut, root_failed = _broke_off(state), _root_failed(trajectory.root)
     if not cut and root_failed and not _closing_words(state, trajectory):
         cut = root_failed
     if cut:
-        return scored(0.0, _TRUTH, "cut_off", f"the writes are right, but the run did not finish: {cut}", evidence)
+        return scored(
+            0.0, _TRUTH, "cut_off", f"the writes are right, but the run did not finish: {cut}", compared.evidence
+        )
     outputs = _outputs(state, trajectory, truth)
     if root_failed and outputs is _DONE:
         reason = f"{root_failed}, after the writes were done and the last words were said"

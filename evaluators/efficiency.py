@@ -52,7 +52,8 @@ class Way:
                 self.redundant.add(step.index)
             if call.executed:
                 self._last.append(step)
-                self.backtracked.update(_alternating(self._last, self._workflow))
+                if len(self._last) == 4:
+                    self.backtracked.update(_alternating(self._last, self._workflow))
                 self._undo(step)
 
     def flags(self) -> dict[int, str]:
@@ -143,8 +144,6 @@ def _who(step: Step) -> str:
 
 def _alternating(calls: Sequence[Step], workflow: Workflow) -> Iterable[int]:
     """Third and fourth of A, B, A, B where the return brings nothing new. Declared writes always change something."""
-    if len(calls) < 4:
-        return
     first, second, third, fourth = calls
     a, b = first.call.name, second.call.name
     if a == b or third.call.name != a or fourth.call.name != b:

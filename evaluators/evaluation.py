@@ -9,12 +9,11 @@ was closed without a root is `unscored/no_root` as a whole.
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
-from evaluators.base import Combining, Context, Contextual, Evaluator, unscored
+from evaluators.base import Context, Evaluator, unscored
 from evaluators.local import Known, local_results
 from evaluators.plan import Plan, plan
-from evaluators.rows import about_step, about_whole, fault
+from evaluators.rows import about_step, about_whole, fault, until
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result
@@ -30,13 +29,6 @@ class _Broken(Exception):
     def __init__(self, evaluator: Evaluator, error: Exception) -> None:
         self.evaluator = evaluator
         self.judgement = fault(error)
-
-
-def _initial(evaluator: Contextual | Combining, context: Context) -> Any:
-    try:
-        return evaluator.initial(context)
-    except Exception as error:
-        raise _Broken(evaluator, error) from error
 
 
 def _is_same(one: Step, other: Step) -> bool:
@@ -67,16 +59,26 @@ class Evaluation:
 
     def _start(self, chosen: Plan) -> None:
         """Everything as it is before the first step."""
-        for evaluator, error in chosen.broken:
-            raise _Broken(evaluator, error)
+        for broken, error in chosen.broken:
+            raise _Broken(broken, error)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
         self._context = context
-        self._states = [_initial(evaluator, context) for evaluator, _ in chosen.contextual]
-        self._combined = [(evaluator, _initial(evaluator, context), pass_at) for evaluator, pass_at in chosen.combining]
+        evaluator: Evaluator | None = None
+        try:
+            self._states = []
+            for evaluator, _ in chosen.contextual:
+                self._states.append(evaluator.initial(context))
+            self._combined = []
+            for evaluator, pass_at in chosen.combining:
+                self._combined.append((evaluator, evaluator.initial(context), pass_at))
+        except Exception as error:
+            assert evaluator is not None
+            raise _Broken(evaluator, error) from error
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
         self._late: list[dict[int, tuple[Judgement, Result]]] = [{} for _ in chosen.contextual]  # by step
-        self._whole: list[list[Result]] = [[] for _ in chosen.contextual]
+        self._whole: list[list[tuple[Judgement, Result]]] = [[] for _ in chosen.contextual]
+        self._total: dict[int, tuple[Judgement, Result]] = {}  # by place of the combining evaluator
         self._every = self._touched = (1 << len(chosen.contextual)) - 1  # a bit each: may have something new to say
         self._frame: tuple[CloseReason, tuple[Span, ...]] | None = None
         self._steps_end_ns = self._end_ns = 0
@@ -129,6 +131,7 @@ class Evaluation:
         shown, calls, settled = self._context.steps, self._context.calls, self._settled
         of_kind, combined = chosen.of_kind, self._combined
         evaluator: Evaluator | None = None
+        touched, end_ns = self._touched, self._steps_end_ns
         for step in steps:
             span = step.span
             local, folding, touching, is_call = of_kind[span.kind]
@@ -144,28 +147,27 @@ class Evaluation:
                 if said:
                     for evaluator, state, _ in combined:
                         evaluator.update(state, step, said)
-            # Here, in `_initial`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
+            # Here, in `_start`, `_finish`, `_combine`, and in plan and local, an evaluator's fault ends.
             except Exception as error:
                 assert evaluator is not None
                 raise _Broken(evaluator, error) from error
             settled.append(said)
-            self._touched |= touching
-            if span.end_ns > self._steps_end_ns:
-                self._steps_end_ns = span.end_ns
+            touched |= touching
+            if span.end_ns > end_ns:
+                end_ns = span.end_ns
+        self._touched, self._steps_end_ns = touched, end_ns
 
     def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
         end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))
         frame = (trajectory.closed, trajectory.roots)
         if frame != self._frame:
             self._frame, self._touched = frame, self._every
-        if end_ns != self._end_ns:
-            self._end_ns = end_ns
-            for place, rows in enumerate(self._whole):
-                if not self._touched >> place & 1:  # the others are asked anew
-                    self._whole[place] = [r._replace(event_ns=end_ns) for r in rows]
+            self._whole = [[] for _ in self._whole]  # its rows tell the root's agent
+            self._total.clear()
+        self._end_ns = end_ns
         if self._touched:
             self._finish(trajectory)
-        whole = list(chain.from_iterable(self._whole))
+        whole = [until(row, end_ns) for told in self._whole for _, row in told]
         whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
         self._combine(trajectory, [row for late in self._late for _, row in late.values()], whole)
         return (*self._by_step(), *whole)
@@ -174,9 +176,9 @@ class Evaluation:
         """Ask the evaluators that may have something new to say."""
         rootless = trajectory.root is None and bool(trajectory.closed)
         for place, evaluator, pass_at in self._plan.contextual_of(self._touched):
-            before = self._late[place]
+            before, before_whole = self._late[place], self._whole[place]
             late: dict[int, tuple[Judgement, Result]] = {}
-            whole = []
+            whole: list[tuple[Judgement, Result]] = []
             try:
                 for step, judgement in evaluator.finish(self._states[place], trajectory):
                     if step is not None:
@@ -186,7 +188,10 @@ class Evaluation:
                         late[step.index] = told
                     else:
                         said = _NO_ROOT if rootless else judgement
-                        whole.append(about_whole(trajectory, self._end_ns, evaluator, said, pass_at))
+                        told = before_whole[len(whole)] if len(before_whole) > len(whole) else None
+                        if told is None or told[0] is not said:
+                            told = (said, about_whole(trajectory, self._end_ns, evaluator, said, pass_at))
+                        whole.append(told)
             except Exception as error:
                 raise _Broken(evaluator, error) from error
             self._late[place], self._whole[place] = late, whole
@@ -196,7 +201,7 @@ class Evaluation:
         """Append to `whole` what the combining evaluators say."""
         said = {result.evaluator: result for result in whole}
         rootless = trajectory.root is None and bool(trajectory.closed)
-        for evaluator, state, pass_at in self._combined:
+        for place, (evaluator, state, pass_at) in enumerate(self._combined):
             if evaluator.name in said:
                 continue
             try:
@@ -204,8 +209,12 @@ class Evaluation:
             except Exception as error:
                 raise _Broken(evaluator, error) from error
             if judgement is not None:
-                row = about_whole(trajectory, self._end_ns, evaluator, _NO_ROOT if rootless else judgement, pass_at)
-                said[evaluator.name] = row
+                judgement = _NO_ROOT if rootless else judgement
+                told = self._total.get(place)
+                if told is None or told[0] is not judgement:
+                    told = (judgement, about_whole(trajectory, self._end_ns, evaluator, judgement, pass_at))
+                    self._total[place] = told
+                row = said[evaluator.name] = until(told[1], self._end_ns)
                 whole.append(row)
 
     def _by_step(self) -> Iterable[Result]:

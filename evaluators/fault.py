@@ -58,9 +58,10 @@ class Places(Follower):
         super().__init__(context)
         self._by_id: dict[bytes, Step] = {}
 
-    def take(self, step: Step) -> None:
-        """Take the next step in."""
-        self._by_id[step.span.span_id] = step
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take the next steps in."""
+        for step in steps:
+            self._by_id[step.span.span_id] = step
 
     def step(self, span_id: bytes) -> Step | None:
         """The step of this span, if it is one."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
-from evaluators.comparison import ExecutedCalls, evidence_of, explain, unknown_code
-from evaluators.matching import Expected, agrees, call_key, decides, expectations, ordered_arguments
+from evaluators.comparison import ExecutedCalls, unknown_code
+from evaluators.matching import Expected, agrees, decides, expectations, key_of
 from evaluators.outputs import RequiredOutputs
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -36,7 +36,7 @@ class _Milestones(NamedTuple):
 @lru_cache(maxsize=512)
 def _milestones(truth: TaskTruth, workflow: Workflow) -> _Milestones:
     expected = expectations(truth, workflow)
-    wanted = [e for e in (*expected.deciding, *expected.reads) if not e.call.optional]
+    wanted = [e for e in (*expected.deciding.calls, *expected.reads.calls) if not e.call.optional]
     flexible = {e.call.name for e in wanted if not e.plain}
     return _Milestones(
         Counter((e.call.name, e.key) for e in wanted if e.call.name not in flexible),
@@ -84,7 +84,7 @@ class Reached:
         return next((code for name, code in self._unknown.items() if self._left[name]), "")
 
     def _take(self, step: Step) -> bool:
-        key = step.call.name, call_key(step.call.arguments, ordered_arguments(step.call.name, self._workflow))
+        key = step.call.name, key_of(step.call, self._workflow)
         if not self._plain.get(key):
             return False
         self._plain[key] -= 1
@@ -190,7 +190,7 @@ class GoalProgress:
             return
         state.catch_up()
         if trajectory.closed:
-            yield None, _at_the_end(state, trajectory, trajectory.truth)
+            yield None, _at_the_end(state, trajectory)
         else:
             yield None, _so_far(state, trajectory)
 
@@ -220,18 +220,17 @@ def _explain(state: Progress, unsaid: int) -> str:
     return said
 
 
-def _at_the_end(state: Progress, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
+def _at_the_end(state: Progress, trajectory: Trajectory) -> Judgement:
     compared = state.calls.compare()
     matched = compared.matched
     extra = matched.extra if trajectory.workflow.declares_writes else []  # else nobody can tell them from reads
-    evidence = evidence_of(matched, truth)
     if compared.banned:
         reason = f"forbidden for this task: {', '.join(sorted({step.call.name for step in compared.banned})[:3])}"
-        return scored(0.0, _TRUTH, "forbidden_call", reason, evidence)
+        return scored(0.0, _TRUTH, "forbidden_call", reason, compared.evidence)
     unknown = unknown_code(matched) if matched.unknown else state.reached.unknown
     if unknown:
-        reason = f"the arguments of calls that may be expected ones are not known: {explain(matched, truth)}"
-        return unscored(_TRUTH, unknown, reason, evidence)
+        reason = f"the arguments of calls that may be expected ones are not known: {compared.explained}"
+        return unscored(_TRUTH, unknown, reason, compared.evidence)
     outputs, unsaid = state.outputs_weigh, 0
     if outputs:
         if state.outputs.any_captured(trajectory.roots):
@@ -247,14 +246,14 @@ def _at_the_end(state: Progress, trajectory: Trajectory, truth: TaskTruth) -> Ju
         return _NO_MILESTONES  # nobody can tell whether it wrote
     score = reached / total if total else 1.0
     code = _fault(state, unsaid, extra != [], bool(matched.wrong), bool(matched.out_of_order))
-    reason = f"{_explain(state, unsaid)}; {wrong:g} in writes that are not as expected: {reached:g}/{total:g}"
     over = crossed_first(state.counts)
+    if not code and over is None:
+        return _DONE
+    reason = f"{_explain(state, unsaid)}; {wrong:g} in writes that are not as expected: {reached:g}/{total:g}"
     if over is not None:
         assert over.score is not None
         score, code, reason = score * over.score, "runaway", f"{reason}, times {over.score:.3g}: {over.reason}"
-    if not code:
-        return _DONE
-    return scored(min(1.0, score), _TRUTH, code, reason, evidence)
+    return scored(min(1.0, score), _TRUTH, code, reason, compared.evidence)
 
 
 def _fault(state: Progress, unsaid: int, extra: bool, wrong: bool, out_of_order: bool) -> str:

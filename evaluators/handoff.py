@@ -1,6 +1,6 @@
 """HandoffQuality: was work that was handed over taken up, by whom it should, with what is needed?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
@@ -58,12 +58,13 @@ class Relay(Follower):
         self._seen: set[str] = set()
         self._work = 0
 
-    def take(self, step: Step) -> None:
-        """Take the next step in."""
-        if step.span.kind == "handoff" or self.handoffs:
-            self._follow(step)
-        else:
-            self._precede(step)
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take the next steps in."""
+        for step in steps:
+            if step.span.kind == "handoff" or self.handoffs:
+                self._follow(step)
+            else:
+                self._precede(step)
 
     def _precede(self, step: Step) -> None:
         """A step before the first handoff: its agent, and what it was about."""

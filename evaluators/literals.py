@@ -74,22 +74,33 @@ def amounts_in(others: Leaves) -> list[tuple[str, int]]:
 
 def leaves(value: Any) -> Leaves:
     """Scalars of a parsed value with their paths, as `items[0].sku`; JSON inside a text is looked into."""
-    stack: list[tuple[str, Any, int]] = [("", value, 0)]
     found: Leaves = []
-    while stack and len(found) < LEAVES_MAX:
-        path, at, depth = stack.pop()
-        if isinstance(at, str) and at[:1] in ("{", "["):
-            at = json_or_text(at)
-        if isinstance(at, dict):
-            inner = [(f"{path}.{key}" if path else str(key), item, depth + 1) for key, item in at.items()]
-        elif isinstance(at, list):
-            inner = [(f"{path}[{index}]", item, depth + 1) for index, item in enumerate(at[:LEAVES_MAX])]
-        else:
-            found.append((path, at))
-            continue
-        if depth < DEPTH_MAX:
-            stack.extend(reversed(inner))
+    _collect("", value, 0, found)
     return found
+
+
+def _collect(path: str, at: Any, depth: int, found: Leaves) -> None:
+    """Append the leaves below this path, in their order."""
+    if isinstance(at, str) and at[:1] in ("{", "["):
+        at = json_or_text(at)
+    if isinstance(at, dict):
+        if depth < DEPTH_MAX:
+            for key, item in at.items():
+                if len(found) >= LEAVES_MAX:
+                    return
+                inner = f"{path}.{key}" if path else str(key)
+                if isinstance(item, str) and item[:1] not in ("{", "["):  # most are: spares them the call
+                    found.append((inner, item))
+                else:
+                    _collect(inner, item, depth + 1, found)
+    elif isinstance(at, list):
+        if depth < DEPTH_MAX:
+            for index, item in enumerate(at[:LEAVES_MAX]):
+                if len(found) >= LEAVES_MAX:
+                    return
+                _collect(f"{path}[{index}]", item, depth + 1, found)
+    else:
+        found.append((path, at))
 
 
 @lru_cache(maxsize=8192)
@@ -129,6 +140,8 @@ def amount_of(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
+        if value[:1].isalpha():  # no amount begins so, and most texts do
+            return None
         found = _MONEY.fullmatch(value) if value and len(value) <= 32 else None
         if found is None or _DATE.match(value) is not None or _EPOCH.fullmatch(value) is not None:
             return None
@@ -143,6 +156,12 @@ def amount_of(value: Any) -> int | None:
     if amount is None or not _is_significant(str(amount)):
         return None
     return None if amount % UNITS == 0 and 1900 <= amount // UNITS <= 2100 else amount
+
+
+def spelled(amount: int) -> str:
+    """An amount in ten-thousandths as programs write it: 150, 12.5."""
+    whole, rest = divmod(amount, UNITS)
+    return f"{whole}.{rest:04d}".rstrip("0") if rest else str(whole)
 
 
 def _is_significant(digits: str) -> bool:
@@ -171,7 +190,7 @@ def _read(number: str) -> tuple[int, ...]:
 def numbers(text: str) -> set[int]:
     """All numbers of a text, by value. Commas may group digits or part numbers (JSON without blanks): both are read."""
     found: set[int] = set()
-    for number in _NUMBER.findall(text):
+    for number in set(_NUMBER.findall(text)):
         if len(number) <= _NUMBER_CHARS_MAX:
             found.update(_read(number))
         if "," in number:

@@ -6,15 +6,16 @@ only the small remainder is assigned by augmenting paths.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from schemas.expectation import ExpectedCall, ForbiddenCall, TaskTruth
 from schemas.registry import Tool, Workflow
+from schemas.toolcall import ToolCall
 from schemas.trajectory import Step
 
 REMAINDER_MAX = 500  # calls beyond the exact pairs that are tried on expected ones; the rest counts as extra
@@ -53,10 +54,10 @@ def canonical(value: Any, ordered: bool = False) -> Any:
     if kind is float:
         return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
     if isinstance(value, dict):
-        return {str(key): canonical(item, ordered) for key, item in value.items()}
+        return {str(key): item if type(item) is str else canonical(item, ordered) for key, item in value.items()}
     if isinstance(value, list | tuple):
         items = [canonical(item, ordered) for item in value]
-        return items if ordered else sorted(items, key=_bytes)
+        return items if ordered or len(items) < 2 else sorted(items, key=_bytes)
     return value
 
 
@@ -81,12 +82,21 @@ class Expected:
     plain: bool  # nothing acceptable beside the arguments: equal keys decide
 
 
-@dataclass(frozen=True, slots=True)
-class Expectations:
+class Sought(NamedTuple):
+    """Expected calls that are matched together, sorted once for all runs of the task."""
+
+    calls: tuple[Expected, ...]
+    required: tuple[Expected, ...]
+    optional: tuple[Expected, ...]
+    by_index: Mapping[int, Expected]
+    exact: Mapping[tuple[str, bytes], tuple[int, ...]]  # by tool and key: the required ones without alternatives
+
+
+class Expectations(NamedTuple):
     """The expected calls of one task under one workflow, apart: those that decide, and reads."""
 
-    deciding: tuple[Expected, ...]
-    reads: tuple[Expected, ...]
+    deciding: Sought
+    reads: Sought
 
 
 def decides(name: str, workflow: Workflow) -> bool:
@@ -102,9 +112,21 @@ def expectations(truth: TaskTruth, workflow: Workflow) -> Expectations:
         _prepared(index, call, workflow.tools.get(call.name)) for index, call in enumerate(truth.expected_calls)
     ]
     return Expectations(
-        tuple(e for e in prepared if decides(e.call.name, workflow)),
-        tuple(e for e in prepared if not decides(e.call.name, workflow)),
+        _sought(e for e in prepared if decides(e.call.name, workflow)),
+        _sought(e for e in prepared if not decides(e.call.name, workflow)),
     )
+
+
+def _sought(expected: Iterable[Expected]) -> Sought:
+    calls = tuple(expected)
+    required = tuple(e for e in calls if not e.call.optional)
+    exact: dict[tuple[str, bytes], tuple[int, ...]] = {}
+    for e in required:
+        if e.plain:
+            key = e.call.name, e.key
+            exact[key] = (*exact.get(key, ()), e.index)
+    optional = tuple(e for e in calls if e.call.optional)
+    return Sought(calls, required, optional, {e.index: e for e in calls}, exact)
 
 
 def _prepared(index: int, call: ExpectedCall, tool: Tool | None) -> Expected:
@@ -112,47 +134,54 @@ def _prepared(index: int, call: ExpectedCall, tool: Tool | None) -> Expected:
     return Expected(index, call, call_key(call.arguments, ordered), ordered, not call.acceptable)
 
 
-def match(steps: Sequence[Step], expected: Sequence[Expected], workflow: Workflow) -> Matched:
+def match(steps: Sequence[Step], sought: Sought, workflow: Workflow) -> Matched:
     """The best assignment of these executed calls to these expected ones."""
     out = Matched()
-    required = [e for e in expected if not e.call.optional]
-    pairs, left = _exact_pairs(steps, required, workflow)
-    open_ = [e for e in required if e.index not in pairs] + [e for e in expected if e.call.optional]
-    left = _augment(left, open_, pairs, out)
-    by_index = {e.index: e for e in expected}
+    pairs, left = _exact_pairs(steps, sought, workflow)
+    open_ = [*(e for e in sought.required if e.index not in pairs), *sought.optional]
+    if open_ and left:
+        left = _augment(left, open_, pairs, out)
     for index in sorted(pairs):
-        late = _precede(by_index[index].call.after, pairs, pairs[index])
-        (out.right if late else out.out_of_order).append((index, pairs[index]))
-    _explain([e for e in open_ if e.index not in pairs], left, out)
+        after = sought.by_index[index].call.after
+        in_order = not after or _precede(after, pairs, pairs[index])
+        (out.right if in_order else out.out_of_order).append((index, pairs[index]))
+    if open_ or left:
+        _explain([e for e in open_ if e.index not in pairs], left, out)
     return out
 
 
-def _exact_pairs(
-    steps: Sequence[Step], required: Sequence[Expected], workflow: Workflow
-) -> tuple[dict[int, Step], list[Step]]:
+def _exact_pairs(steps: Sequence[Step], sought: Sought, workflow: Workflow) -> tuple[dict[int, Step], list[Step]]:
     """Pairs of equal key, for required calls without alternatives: some best assignment always holds them."""
-    waiting: dict[tuple[str, bytes], list[int]] = defaultdict(list)
-    for e in reversed(required):
-        if e.plain:
-            waiting[e.call.name, e.key].append(e.index)
-    names = {name for name, _ in waiting}
+    exact = sought.exact
+    if not exact:
+        return {}, list(steps)
     pairs: dict[int, Step] = {}
+    used: dict[tuple[str, bytes], int] = {}
     left: list[Step] = []
     for step in steps:
         call = step.call
-        if call.name in names and isinstance(call.arguments, dict) and not call.redacted:
-            same = waiting.get((call.name, call_key(call.arguments, ordered_arguments(call.name, workflow))))
-            if same:
-                pairs[same.pop()] = step
+        if isinstance(call.arguments, dict) and not call.redacted:
+            key = call.name, key_of(call, workflow)
+            same, count = exact.get(key, ()), used.get(key, 0)
+            if count < len(same):
+                pairs[same[count]] = step
+                used[key] = count + 1
                 continue
         left.append(step)
     return pairs, left
 
 
-def ordered_arguments(name: str, workflow: Workflow) -> frozenset[str]:
-    """The arguments of this tool whose lists compare in order."""
-    tool = workflow.tools.get(name)
-    return frozenset() if tool is None else tool.ordered
+def key_of(call: ToolCall, workflow: Workflow) -> bytes:
+    """The key of a call whose arguments are an object, made once: several evaluators compare it."""
+    tool = workflow.tools.get(call.name)
+    ordered = _NO_NAMES if tool is None else tool.ordered
+    kept = call.same
+    if kept is None or kept[0] != ordered:
+        kept = call.same = ordered, call_key(call.arguments, ordered)
+    return kept[1]
+
+
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 def _augment(left: list[Step], open_: list[Expected], pairs: dict[int, Step], out: Matched) -> list[Step]:
@@ -206,6 +235,8 @@ def _argument_agrees(name: str, given: Mapping[str, Any], expected: Expected) ->
 
 def same_value(left: Any, right: Any, ordered: bool = False) -> bool:
     """Equal by value: 1 == 1.0, true != 1, lists as multisets unless ordered."""
+    if type(left) is str and type(right) is str:
+        return left == right
     return _bytes(canonical(left, ordered)) == _bytes(canonical(right, ordered))
 
 

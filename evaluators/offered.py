@@ -5,6 +5,7 @@ without a name, proves nothing.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from evaluators.base import Context, Follower
@@ -55,10 +56,12 @@ class Offers(Follower):
         super().__init__(context)
         self._by_agent: dict[str, Span] = {}
 
-    def take(self, step: Step) -> None:
-        """Take in a step that may offer tools."""
-        if step.span.tool_definitions is not None and step.span.kind in _OFFERING:
-            self._by_agent[step.agent] = step.span
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take in those of these steps that offer tools."""
+        for step in steps:
+            span = step.span
+            if span.tool_definitions is not None and span.kind in _OFFERING:
+                self._by_agent[step.agent] = span
 
     def names(self, step: Step) -> frozenset[str] | None:
         """What was offered for this call: by its own span, else by its agent's last call of a model; None: not known."""

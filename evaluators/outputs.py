@@ -3,6 +3,7 @@
 The law: every text is read once, and only while a required output is still unsaid; what was said stays said.
 """
 
+from collections.abc import Sequence
 from itertools import islice
 
 from evaluators.base import Context, Follower
@@ -15,18 +16,22 @@ class RequiredOutputs(Follower):
     """The required outputs that are unsaid. Shared in a fold."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
         truth = context.truth
         self.required: tuple[str, ...] = truth.required_outputs if truth is not None else ()
+        super().__init__(context, None if self.required else [])  # where nothing is required nothing need be looked at
         self.captured = False  # whether anything that was said was captured
         self._unsaid = list(self.required)
         self._texts = 0
         self._roots: tuple[Span, ...] = ()
         self._unsaid_with_roots = self._unsaid
 
-    def take(self, step: Step) -> None:
-        """Take in what a step said."""
-        if step.span.output_messages is None or not self.required:
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take in what these steps said."""
+        for step in steps:
+            self._hear(step)
+
+    def _hear(self, step: Step) -> None:
+        if step.span.output_messages is None:
             return
         self.captured = True
         if self._unsaid and self._texts < TEXTS_MAX and may_say(step.span.output_messages, map(wanted, self._unsaid)):

@@ -19,6 +19,7 @@ _NOT_ALNUM = bytes(code for code in range(128) if not chr(code).isalnum())
 _SHAPES = bytes(48 if 48 <= code <= 57 else code for code in _LOWER)
 _NOT_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
 _DIGIT = re.compile(r"[0-9]")
+_IN_NUMBERS = frozenset(".,'")
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
 
 
@@ -109,7 +110,7 @@ class Pool:
             return True
         needle = word.encode() if word.isascii() else b""
         for text in self._searched(needle):
-            if (text.is_read or text.may_hold(needle)) and _stands(text.lower(), word):
+            if (text.is_read or text.may_hold(needle)) and stands(text.lower(), word):
                 return True
             if text.may_hold(needle) and word in tokens(text.lower()):
                 return True
@@ -136,7 +137,7 @@ class Pool:
 
     def shows(self, shape: str) -> bool:
         """Whether something of this shape (see `shape_of`) stands in the texts. Reads all of them: to be asked rarely."""
-        return any(text.may_show(shape) and _stands(_DIGIT.sub("0", text.lower()), shape) for text in self._all)
+        return any(text.may_show(shape) and stands(_DIGIT.sub("0", text.lower()), shape) for text in self._all)
 
     def _searched(self, needle: bytes) -> Iterator[Text]:
         """Live texts in which the digits of this needle follow each other, newest first."""
@@ -160,7 +161,22 @@ class Pool:
             self._numbers |= numbers(text.lower())
 
 
-def _stands(text: str, word: str) -> bool:
+def stands_alone(text: str, number: str) -> bool:
+    """Whether a number stands in a text as it is spelled, and is no part of another one: False is not sure."""
+    at = text.find(number)
+    while at >= 0:
+        end = at + len(number)
+        before, after = text[at - 1 : at] if at else "", text[end : end + 1]
+        if not (before.isalnum() or before in _IN_NUMBERS or after.isalnum()) and (
+            after not in _IN_NUMBERS
+            or not (text[end + 1 : end + 2].isdigit() or text[end + 1 : end + 2] in _IN_NUMBERS)
+        ):
+            return True
+        at = text.find(number, at + 1)
+    return False
+
+
+def stands(text: str, word: str) -> bool:
     """Whether a word stands in a text between things that are neither letters nor digits."""
     at = text.find(word)
     while at >= 0:

@@ -5,6 +5,7 @@ changes its arguments (repair). Where the tool is a write whose entity the regis
 does: of a series of writes, one that failed stays failed.
 """
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -33,17 +34,18 @@ class Failures(Follower):
         self._read = 0  # steps that were looked through for words that own up to a failure
         self._owned_up = -1  # the last step of them that owns up to a failure
 
-    def take(self, step: Step) -> None:
-        """Take a call in."""
-        if step.span.kind not in CALL_KINDS:
-            return
-        call = step.call
-        if call.executed:
-            if self._open:
-                self._recover(call)
-        elif call.failed:
-            self._open.setdefault((call.name, _entity(self._tools.get(call.name), call.arguments)), step)
-            self._fresh = False
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take calls in."""
+        for step in steps:
+            if step.span.kind not in CALL_KINDS:
+                continue
+            call = step.call
+            if call.executed:
+                if self._open:
+                    self._recover(call)
+            elif call.failed:
+                self._open.setdefault((call.name, _entity(self._tools.get(call.name), call.arguments)), step)
+                self._fresh = False
 
     @property
     def first(self) -> Step | None:

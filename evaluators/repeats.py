@@ -26,15 +26,14 @@ class Repeats:
         return self._earlier
 
     def _take(self, step: Step) -> Step | None:
-        call = step.call
-        key = call.key
-        known = key is not None and not call.redacted
-        earlier = self._fresh.get(key) if known and key is not None else None
+        call, fresh = step.call, self._fresh
+        key = None if call.redacted else call.key
+        earlier = fresh.get(key) if key is not None else None
         if call.executed:
-            if earlier is None and may_write(step, self._workflow):
-                self._fresh.clear()
-            if known and key is not None:
-                self._fresh[key] = step
+            if earlier is None and fresh and may_write(step, self._workflow):
+                fresh.clear()
+            if key is not None:
+                fresh[key] = step
         return earlier
 
 

@@ -1,7 +1,5 @@
 """A judgement about a target -> its result row: the workflow's threshold applied, the evidence as JSON text."""
 
-from typing import Any
-
 import orjson
 
 from evaluators.base import Evaluator, passes
@@ -33,13 +31,18 @@ def about_whole(
     return _row(b"", TRAJECTORY_STEP, agent, end_ns, evaluator, judgement, pass_at)
 
 
+def until(row: Result, end_ns: int) -> Result:
+    """The same row of a trajectory that has gone on to `end_ns`."""
+    return row if row[-1] == end_ns else _new(Result, (*row[:-1], end_ns))
+
+
 def _row(
     span_id: bytes, label: str, agent: str, event_ns: int, evaluator: Evaluator, judgement: Judgement, pass_at: PassAt
 ) -> Result:
     verdict, score, basis, code, reason, evidence = judgement
     if pass_at is not None and score is not None:
         verdict = "pass" if passes(score, pass_at) else "fail"
-    told = _text(evidence) if evidence else ""
+    told = orjson.dumps(evidence, default=str).decode() if evidence else ""
     return _new(
         Result,
         (
@@ -57,7 +60,3 @@ def _row(
             event_ns,
         ),
     )
-
-
-def _text(evidence: Any) -> str:
-    return orjson.dumps(evidence, default=str).decode()

@@ -6,18 +6,19 @@ call that it made with it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
 from evaluators.base import Context
-from evaluators.literals import forms_of, leaves
-from evaluators.pool import Pool, Text
+from evaluators.literals import forms_of, leaves, spelled
+from evaluators.pool import Pool, Text, stands, stands_alone
 from schemas.payload import is_placeholder, json_or_text
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
+QUICK_MAX = 64  # questions of a fold for which the results are looked through as they are
 MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
 _LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
@@ -52,8 +53,9 @@ class Seen:
     """
 
     def __init__(self, context: Context) -> None:
-        self._steps = context.steps
+        self._steps, self._calls = context.steps, context.calls
         self._taken = 0
+        self._quick = 0  # questions that were answered by a look at the results, or not
         self.framed = False  # whether the root is a step, and was seen
         self._results = Pool()  # as the calls brought them
         self._said = Pool()  # all that input messages say, but for the model's own words
@@ -68,8 +70,10 @@ class Seen:
 
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""
-        self._take()
         forms = forms_of(value)
+        if (forms.whole == value or not forms.whole.isdecimal()) and self._is_brought(value, stands):
+            return True
+        self._take()
         return self._results.holds(forms) or self._said.holds(forms)
 
     def is_named(self, value: str) -> bool:
@@ -96,6 +100,8 @@ class Seen:
 
     def holds_number(self, amount: int) -> bool:
         """Whether a number, in ten-thousandths, was seen."""
+        if self._is_brought(spelled(amount), stands_alone):
+            return True
         self._take()
         return self._results.has_number(amount) or self._said.has_number(amount)
 
@@ -136,6 +142,25 @@ class Seen:
                     pool.add(Text(root.input_messages, _Messages(root.input_messages, frozenset()).all))
             self._roots = roots, pool
         return self._roots[1]
+
+    def _is_brought(self, value: str, stands: Callable[[str, str], bool]) -> bool:
+        """Whether a call that did not fail brought this value as it is, newest first: the fast way to a "yes".
+
+        Most values come from there, and nothing has to be read or sorted to find them. False says nothing.
+        """
+        self._quick += 1
+        if self._quick > QUICK_MAX:
+            return False
+        calls = self._calls
+        at = len(calls)
+        if at and calls[-1] is self._steps[-1]:
+            at -= 1  # the call that the run has come to
+        while at:
+            at -= 1
+            result = calls[at].span.result
+            if result is not None and value in result and stands(result, value) and not calls[at].call.failed:
+                return True
+        return False
 
     def _take(self) -> None:
         """Sort the texts of the steps that came since the last question."""

@@ -118,7 +118,7 @@ class Choices:
         if slot is None:
             reason = f"the task expects no further call of {name}"
             return _Fault("task_truth", "unexpected_tool", reason) if deciding else None
-        if not self.slots.ready(slot):
+        if slot.after and not self.slots.ready(slot):
             after = [index for index in slot.after if index not in self.slots.filled]
             reason = f"expected call {slot.place} of {name} must come after {', '.join(map(str, after))}"
             return _Fault("task_truth", "missing_predecessor", reason, {"index": slot.place, "after": after})

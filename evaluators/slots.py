@@ -32,7 +32,7 @@ class _All(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _all(truth: TaskTruth, workflow: Workflow) -> _All:
-    deciding = {e.index for e in expectations(truth, workflow).deciding}
+    deciding = {e.index for e in expectations(truth, workflow).deciding.calls}
     calls = enumerate(truth.expected_calls)
     slots = sorted((Slot(i, c.name, c.after, c.optional, i in deciding) for i, c in calls), key=lambda s: s.optional)
     by_tool: dict[str, tuple[Slot, ...]] = {}
@@ -61,11 +61,14 @@ class Slots:
         waiting = self.open.get(tool)
         if not waiting:
             return None
-        return next((slot for slot in waiting if self.ready(slot)), waiting[0])
+        for slot in waiting:
+            if self.ready(slot):
+                return slot
+        return waiting[0]
 
     def ready(self, slot: Slot) -> bool:
         """Whether the expected calls that must come before are there."""
-        return all(index in self.filled for index in slot.after)
+        return self.filled.issuperset(slot.after)
 
     def fill(self, slot: Slot, good: bool) -> None:
         """A call that did its work fills a slot."""

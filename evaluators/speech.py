@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d++(?:\.\d++)?+(?!\w*[A-Za-z_])")  # never g
 _WHOLE_NUMBER = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 _DIGIT = re.compile(r"\d")
+_EXACT_MAX = 1e15  # a larger number may be spelled with other digits than those it is read as
 _LETTERS = re.compile(r"[a-z]+")
 _DENIAL = re.compile(r"\b(?:no|not|never|cannot|without|unable|\w+n['’]t)\b")
 _OWNING_UP = re.compile(
@@ -82,7 +83,7 @@ class Wanted(NamedTuple):
     output: str  # as it was required
     number: float | None  # it is one
     phrase: str  # else what must stand there, plain
-    probe: str  # letters that every text has in which the phrase stands; "" where there is no telling
+    probe: str  # letters or digits that every text has in which it stands; "" where there is no telling
 
 
 @lru_cache(maxsize=1024)
@@ -91,17 +92,23 @@ def wanted(output: str) -> Wanted:
     plain = _plain(output)
     number = _WHOLE_NUMBER.fullmatch(plain)
     if number is not None:
-        return Wanted(output, float(number.group(1)), "", "")
+        value = float(number.group(1))
+        return Wanted(output, value, "", str(abs(int(value))) if abs(value) < _EXACT_MAX else "")
     phrase = plain.replace(",", "")
     return Wanted(output, None, phrase, max(_LETTERS.findall(phrase), key=len, default=""))
 
 
 def may_say(captured: str, outputs: Iterable[Wanted]) -> bool:
     """Whether messages, as captured, can hold one of these outputs: a quick look that spares the reading of most."""
-    folded = ""
+    folded = ungrouped = ""
     for want in outputs:
         if want.number is not None:
-            if _DIGIT.search(captured):
+            if not (captured.isascii() and want.probe) or "\\u" in captured:
+                if _DIGIT.search(captured):  # digits may be spelled in other ways
+                    return True
+                continue
+            ungrouped = ungrouped or captured.replace(",", "")
+            if want.probe in ungrouped:
                 return True
         elif not want.probe:
             return True

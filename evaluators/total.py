@@ -1,6 +1,7 @@
 """TrajectoryScore: one number for a run, from what the others said of it."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from evaluators.base import COMMON_CODES, Context, scored, unscored
 from evaluators.recovery import Failures
@@ -17,7 +18,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
 }
 PASS_AT = 0.7
 HARD_CAP = 0.25  # what a run with a hard failure scores at most, whatever its other parts
-CACHED_MAX = 64  # judgements kept in one fold: as many as different parts, until it is full
+CACHED_MAX = 1024  # judgements that are kept: runs of a workflow come to the same few sums again and again
 _HARD_CODES = frozenset({"too_many_steps", "too_many_repeats", "forbidden_call", "other_customer"})
 # To stay within limits is no work: an idle run does.
 _LIMITS = frozenset({"IterationCap", "LatencyBudget", "CostBudget"})
@@ -29,24 +30,24 @@ _Parts = tuple[tuple[str, float], ...]  # the score of each weighted evaluator t
 class Scores:
     """What the weighted evaluators said of the steps so far: sum and number of their scores; the first hard failure."""
 
-    __slots__ = ("failures", "hard", "known", "late", "late_hard", "late_steps", "steps", "weights")
+    __slots__ = ("failures", "hard", "late", "late_hard", "late_steps", "steps", "weights", "workflow")
 
     def __init__(self, context: Context) -> None:
-        self.weights = context.workflow.trajectory_weights or DEFAULT_WEIGHTS
+        self.workflow = context.workflow
+        self.weights = _weights(context.workflow)
         self.failures = context.shared(Failures)
         self.steps: dict[str, list[float]] = {}  # by evaluator: sum, count
         self.hard: str = ""
-        self.known: dict[tuple[_Parts, str, bool], Judgement] = {}
         self.late: Sequence[Result] = ()  # what was read last of what only the whole could tell, and what it came to
         self.late_hard = ""
         self.late_steps: dict[str, list[float]] = {}
 
     def add(self, said: Sequence[Result]) -> None:
         """Take in what was said of a step."""
-        weights = self.weights
+        steps, weights = self.steps, self.weights
         for result in said:
             if result.evaluator in weights:
-                _count(self.steps, result)
+                _count(steps, result)
             if result.verdict == "fail" and not self.hard:
                 self.hard = _hard_of(result)
 
@@ -119,16 +120,16 @@ class TrajectoryScore:
         state.read(late)
         parts = _parts(state, whole)
         hard = state.hard or state.late_hard or _hard(state, trajectory, whole)
-        key = parts, hard, trajectory.truth is None
-        known = state.known.get(key)
-        if known is None:
-            known = _judgement(parts, state.weights, hard, "trace" if trajectory.truth is None else "task_truth")
-            if len(state.known) < CACHED_MAX:
-                state.known[key] = known
-        return known
+        return _judgement(parts, state.workflow, hard, "trace" if trajectory.truth is None else "task_truth")
 
 
-def _judgement(parts: _Parts, weights: Mapping[str, float], hard: str, basis: Basis) -> Judgement:
+def _weights(workflow: Workflow) -> Mapping[str, float]:
+    return workflow.trajectory_weights or DEFAULT_WEIGHTS
+
+
+@lru_cache(maxsize=CACHED_MAX)
+def _judgement(parts: _Parts, workflow: Workflow, hard: str, basis: Basis) -> Judgement:
+    weights = _weights(workflow)
     total = sum(weights[name] for name, _ in parts)
     if not total or (not hard and all(name in _LIMITS for name, _ in parts)):
         return scored(0.0, basis, "hard_failure", f"0 after {hard}", pass_at=PASS_AT) if hard else _NOTHING_SCORED

@@ -1,6 +1,6 @@
 """VerifierPass: what a verifier said of the work, and whether it passed what had visibly failed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
@@ -30,16 +30,17 @@ class Unrecovered(Follower):
         self.verdicts = context.shared(Verdicts)
         self.failed: dict[str, dict[bytes, Step]] = {}  # by tool, then by what they write to: the last failure
 
-    def take(self, step: Step) -> None:
-        """Take a call in."""
-        if step.span.kind not in CALL_KINDS:
-            return
-        call = step.call
-        if call.executed:
-            if self.failed:
-                self._recover(step)
-        elif call.failed and self._counts(step):
-            self.failed.setdefault(call.name, {})[_target(step, self.workflow)] = step
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take calls in."""
+        for step in steps:
+            if step.span.kind not in CALL_KINDS:
+                continue
+            call = step.call
+            if call.executed:
+                if self.failed:
+                    self._recover(step)
+            elif call.failed and self._counts(step):
+                self.failed.setdefault(call.name, {})[_target(step, self.workflow)] = step
 
     def _counts(self, step: Step) -> bool:
         """Declared writes; calls of a tool that nobody declared, for they may have been."""

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from xxhash import xxh3_64_intdigest
 
 from schemas import dialects
+from schemas.dialects.truth import expectation_of, task_of
 from schemas.dialects.view import View
 from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span, text_of
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
@@ -32,6 +33,7 @@ class _Resource(NamedTuple):
     service: str
     release: str
     workflow: str
+    session_id: str
 
 
 _resources: dict[bytes, _Resource] = {}
@@ -83,7 +85,9 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         parent_id = b""
     resource = _resources.get(raw.resource) or _read_resource(raw.resource)
     name = _names.get(message.name) or _read_name(message.name)
-    view = View(message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id)
+    view = View(
+        message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id, message.events
+    )
     dialect, said = dialects.read(view)
     start_ns, end_ns = message.start, message.end
     flags |= cut | view.flags | _clock_flags(start_ns, end_ns, received_ms)
@@ -110,8 +114,8 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.call_id,
         said.model,
         said.provider,
-        said.session_id,
-        (view.first("stepwatch.task.id", "langfuse.experiment.item.id") or "") if view.is_root else "",
+        said.session_id or resource.session_id,
+        task_of(view),
         start_ns,
         max(start_ns, end_ns),
         status.code if status.code in (0, 1, 2) else 0,
@@ -128,10 +132,13 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.input_messages,
         said.output_messages,
         said.tool_definitions,
-        view.text("stepwatch.expectation") if view.is_root else None,
+        expectation_of(view),
         view.is_root or view.get("stepwatch.trajectory.end") is not None,
         resource.release,
         resource.id,
+        said.operation,
+        said.finish_reasons,
+        said.target,
     )
     return span, raw
 
@@ -171,9 +178,10 @@ def _read_resource(resource: bytes) -> _Resource:
         raise InvalidOtlp(f"not an OTLP resource: {error}") from error
     known = _Resource(
         xxh3_64_intdigest(resource),
-        view.low("service.name"),
+        view.lowest("service.name", "openinference.project.name"),
         view.low("service.version"),
         view.low("gen_ai.workflow.name"),
+        view.first("session.id") or "",
     )
     if len(_resources) < _CACHE_MAX:
         _resources[resource] = known

@@ -44,6 +44,7 @@ _ERROR_KEYS = ("error", "errors", "error_message", "errorMessage", "error_msg", 
 _ERROR_CODE_KEYS = ("error_code", "errorCode")
 _EXPLAINING_KEYS = ("message", "detail", "reason")
 _WRAPPING_KEYS = ("result", "response", "output")  # an error may stand one level deeper in these
+_WRAPPING = frozenset((*_WRAPPING_KEYS, "content"))
 _FALSE_TEXTS = ("false", "False", "FALSE")
 _TRUE_TEXTS = ("true", "True", "TRUE")
 _HTTP_FAULT = re.compile(r"[45]\d\d(?!\d)")
@@ -113,6 +114,8 @@ def _read(result: Any) -> Found | None:
 
 def _read_wrapped(value: dict[str, Any]) -> Found | None:
     """What stands in `content` parts, or in the object that a result holds beside other keys."""
+    if _WRAPPING.isdisjoint(value):
+        return None
     for key in _WRAPPING_KEYS:
         inner = value.get(key)
         if isinstance(inner, dict) and (found := _read_object(inner)):

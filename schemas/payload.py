@@ -13,6 +13,7 @@ import orjson
 
 from schemas.pyrepr import NotARepr, read_repr
 
+_WRAPPING_KEYS_MAX = 4  # of an object that wraps a result
 PEELS_MAX = 3  # wrappings taken off; deeper ones are the tool's own data
 DEPTH_MAX = 100  # levels of nesting; no tool takes or gives more, and deeper values exhaust the stack of who walks them
 _PLACEHOLDER = re.compile(
@@ -181,9 +182,11 @@ _CALL_KEYS = frozenset({"name", "arguments", "id", "call_id", "type", "index"})
 
 def read_result(text: str | None) -> Any:
     """A result as its tool gave it: parsed where it is JSON or a repr, wrappings of frameworks peeled; None: not captured."""
-    if text is None or text.lstrip()[:1] not in _STRUCTURED:
+    if text is None or (text[:1] not in _STRUCTURED and text.lstrip()[:1] not in _STRUCTURED):
         return text  # a bare number or word stays the text that it is
     value = _structured(text)
+    if type(value) is list or (type(value) is dict and len(value) > _WRAPPING_KEYS_MAX):
+        return value  # no wrapping: most results are large
     for _ in range(PEELS_MAX):
         inner = _wrapped_result(value)
         if inner is value:
@@ -210,7 +213,7 @@ def _wrapped_result(value: Any) -> Any:
     """What is inside one wrapping, or the value itself when there is none."""
     if isinstance(value, str):
         return _structured(value) if value[:1] in _STRUCTURED else value
-    if not isinstance(value, dict) or len(value) > 4:
+    if not isinstance(value, dict) or len(value) > _WRAPPING_KEYS_MAX:
         return value
     if value.keys() == {"result"}:
         return value["result"]

@@ -6,6 +6,7 @@ resource and scope, the tenant and the append time of its Kafka record; nothing 
 "Not captured" is never "empty": a content field that the producer did not send is None, one it sent empty is "".
 """
 
+import re
 from typing import Literal, NamedTuple, get_args
 
 StepKind = Literal[
@@ -90,7 +91,12 @@ class Span(NamedTuple):
     is_end: bool  # this span ends its trace: parentless, or marked `stepwatch.trajectory.end`
     release: str  # service.version of the resource; "" unknown
     resource_id: int  # equal for spans of one resource: how many exporters a trace has decides its settle time
+    operation: StepKind | Literal[""] = ""  # the kind before an agent's name refined it: a planner may be a model call
+    finish_reasons: str = ""  # why a model stopped, as captured: a word or a JSON list; "" not captured
+    target: str = ""  # whom a handoff passes to, where attributes of its own say so
 
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
 
 SPAN_COLUMNS: tuple[str, ...] = Span._fields[: Span._fields.index("result") + 1]
 
@@ -108,7 +114,7 @@ def step_label(kind: StepKind, agent: str, tool: str, name: str) -> str:
         case "llm" | "handoff" | "human":
             return f"{who}/{kind}"
         case _:
-            return agent or name
+            return agent or _ID.sub("<id>", name)
 
 
 def is_step(kind: str) -> bool:

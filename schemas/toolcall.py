@@ -3,7 +3,7 @@
 A pure function of the span. `None` is "not captured" everywhere; an empty text is an empty value.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -26,16 +26,14 @@ class ToolCall:
     result: Any  # parsed or text; None: not captured
     failure: Failure | None
     is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
+    failed: bool = field(init=False)  # it did not do its work. A suspect call counts as one that did
+    executed: bool = field(init=False)  # it did its work: neither failed nor interrupted by control flow
+    same: tuple[frozenset[str], bytes] | None = None  # kept by who compares arguments by value: see evaluators.matching
 
-    @lazy  # asked by nearly every evaluator
-    def failed(self) -> bool:
-        """Whether it did not do its work. A suspect call counts as one that did."""
-        return self.failure is not None and self.failure.severity == "failed"
-
-    @lazy
-    def executed(self) -> bool:
-        """Whether it did its work: neither failed nor interrupted by control flow."""
-        return self.failure is None or self.failure.severity == "suspect"
+    def __post_init__(self) -> None:
+        failure = self.failure
+        self.failed = failure is not None and failure.severity == "failed"
+        self.executed = failure is None or failure.severity == "suspect"
 
     @lazy
     def key(self) -> bytes | None:

@@ -1,116 +1,155 @@
-"""OpenTelemetry GenAI semantic conventions, generations from v1.36 on (span-conventions 1).
+"""OpenTelemetry GenAI semantic conventions, three generations of them (span-conventions 1).
 
 The operation name decides the kind; a tool's name is evidence of a tool call where an emitter leaves the operation out.
-Content is opt-in for emitters, so arguments, results and messages may be absent: "not captured".
+Content is opt-in, and lies in attributes, in indexed attributes (before v1.37) or in span events; or it is not captured.
 """
 
-from schemas.dialects.kinds import kind_of_tool, refine
+from schemas.dialects import messages, unwrap, verdict
+from schemas.dialects.context import error_of, graph_agent, session_of, workflow_of
+from schemas.dialects.kinds import MODEL_OPERATIONS, OPERATIONS, agent_name, kind_of_tool, refine
+from schemas.dialects.reading import CALLS, GENAI
+from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
 NAME = "genai"
-
-_MODEL_CALLS = frozenset(
-    {"chat", "text_completion", "completion", "generate_content", "llm_request", "model_request", "embeddings"}
+MARKERS = frozenset(
+    {
+        "gen_ai.operation.name",
+        "gen_ai.tool.name",
+        "gen_ai.tool.call.id",
+        "gen_ai.request.model",
+        "gen_ai.response.model",
+        "gen_ai.transfer.mode",
+        "gen_ai.guardrail.result.type",
+        "gen_ai.guardrail.component.name",
+        "gen_ai.evaluation.name",
+        "langgraph.command.goto_node",
+        "langgraph.interrupt",
+    }
 )
-_KINDS: dict[str, StepKind] = {
-    "chat": "llm",
-    "text_completion": "llm",
-    "completion": "llm",
-    "generate_content": "llm",
-    "llm_request": "llm",
-    "model_request": "llm",
-    "plan": "planner",
-    "execute_tool": "tool_call",
-    "retrieval": "retrieval",
-    "vector_db_retrieve": "retrieval",
-    "vectordb": "retrieval",
-    "rerank": "retrieval",
-    "invoke_agent": "agent",
-    "execute_task": "agent",
-    "invoke_workflow": "workflow",
-    "invoke_swarm": "workflow",
-    "invoke_graph": "workflow",
-    "apply_guardrail": "verifier",
-    "run_guardrail": "verifier",
-    "guardrail_check": "verifier",
-    "handoff": "handoff",
-    "agent_handoff": "handoff",
-    "goto": "handoff",
-    "user_input": "human",
-    # Structure, set-up and look-ups that are no step of the work.
-    "create_agent": "internal",
-    "fetch_response": "internal",
-    "embeddings": "internal",
-}
-_MARKERS = (
-    "gen_ai.operation.name",
-    "gen_ai.tool.name",
-    "gen_ai.request.model",
-    "gen_ai.agent.name",
-    "gen_ai.workflow.name",
-)
-
-
-def claims(view: View) -> bool:
-    """Any of the conventions' leading attributes."""
-    get = view.get
-    return any(get(marker) is not None for marker in _MARKERS)
+_TRANSFER = frozenset({"gen_ai.transfer.mode", "gen_ai.transfer.target.name"})
+_COST = frozenset(GENAI.cost)
+SENTINELS = frozenset({"<not specified>", "unknown", "none", "null"})  # call ids that mean nothing
+_NOWHERE = frozenset({"__end__", "end", ""})
 
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
     operation = view.low("gen_ai.operation.name")
     tool = view.low("gen_ai.tool.name")
-    agent = view.low("gen_ai.agent.name") or _agent_in_name(view, operation)
-    kind = refine(kind_of(view, operation, tool), agent)
-    if kind in ("tool_call", "handoff", "human", "retrieval"):
-        return _tool_call(view, kind, agent, tool or view.name.removeprefix("execute_tool "))
-    return Reading(
-        kind=kind,
-        workflow=view.low("gen_ai.workflow.name"),
-        agent=agent,
-        model=view.lowest("gen_ai.response.model", "gen_ai.request.model"),
-        provider=view.lowest("gen_ai.provider.name", "gen_ai.system"),
-        session_id=view.text("gen_ai.conversation.id") or "",
-        error_type=view.low("error.type"),
-        input_tokens=view.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        output_tokens=view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-        cost_usd=view.amount("gen_ai.usage.cost", "gen_ai.cost.total"),
-        input_messages=view.text("gen_ai.input.messages"),
-        output_messages=view.text("gen_ai.output.messages"),
-        tool_definitions=view.text("gen_ai.tool.definitions"),
+    kind = kind_of(view, operation, tool)
+    agent = agent_name(view.low("gen_ai.agent.name")) or _agent_in_name(view, operation) or graph_agent(view)
+    refined = refine(kind, agent)
+    if kind in CALLS:
+        return _call(view, kind, agent, tool)
+    given, answered = view.text("gen_ai.input.messages"), view.text("gen_ai.output.messages")
+    if given is None and answered is None:
+        given, answered = messages.indexed(view)
+    if view.events and (given is None or answered is None):
+        told = Told(view)
+        given = told.input if given is None else given
+        answered = told.output if answered is None else answered
+    return Reading(  # by place, for speed: this is the most trodden path
+        refined,
+        kind,
+        workflow_of(view),
+        agent,
+        "",
+        "",
+        view.low("gen_ai.response.model") or view.low("gen_ai.request.model"),
+        view.low("gen_ai.provider.name") or view.low("gen_ai.system"),
+        session_of(view),
+        error_of(view),
+        view.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+        view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        None,
+        verdict.of(view) if kind == "verifier" else None,
+        None if view.keys.isdisjoint(_COST) else view.amount(*GENAI.cost),
+        given,
+        answered,
+        view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
+        view.text("gen_ai.response.finish_reasons") or "",
     )
 
 
 def kind_of(view: View, operation: str, tool: str) -> StepKind:
-    """The step kind before refinement by agent name (span-conventions 6.2, rules 1-6 and 10)."""
-    if tool and operation not in _MODEL_CALLS and operation != "invoke_agent":
-        if view.get("gen_ai.transfer.mode") is not None or view.get("gen_ai.transfer.target.name") is not None:
+    """The step kind before refinement by agent name (span-conventions 6.2, rules 0-2, 5, 6 and 10)."""
+    if "langgraph.interrupt" in view.keys:
+        view.rule = "2: langgraph.interrupt"
+        return "human"
+    if tool and operation not in MODEL_OPERATIONS and operation != "invoke_agent":
+        if not view.keys.isdisjoint(_TRANSFER):
+            view.rule = "1: gen_ai.transfer.*"
             return "handoff"
-        return "retrieval" if view.low("gen_ai.tool.type") == "datastore" else kind_of_tool(tool)
-    if known := _KINDS.get(operation):
+        if view.low("gen_ai.tool.type") == "datastore":
+            view.rule = "6: gen_ai.tool.type datastore"
+            return "retrieval"
+        view.rule = "5: tool name"
+        return kind_of_tool(tool)
+    known = OPERATIONS.get(operation)
+    if known is not None:
+        view.rule = "6: gen_ai.operation.name"
+        if operation == "execute_task" and "gen_ai.agent.name" not in view.keys:
+            return "internal"  # a node or an empty hook of a graph: nobody's run
+        if known == "handoff" and _target(view) in _NOWHERE and operation == "goto":
+            return "internal"
         return known
     if "memory" in operation:
+        view.rule = "6: gen_ai.operation.name"
         return "memory"
-    return "llm" if view.get("gen_ai.request.model") is not None else "internal"
+    if view.has("gen_ai.request.model", "gen_ai.response.model"):
+        view.rule = "10: model attribute"
+        return "llm"
+    if view.has("gen_ai.guardrail.result.type", "gen_ai.guardrail.component.name", "gen_ai.evaluation.name"):
+        view.rule = "6: gen_ai.guardrail.* or gen_ai.evaluation.*"
+        return "verifier"
+    view.rule = "10: nothing more"
+    return "internal"
 
 
-def _tool_call(view: View, kind: StepKind, agent: str, tool: str) -> Reading:
+def _call(view: View, kind: StepKind, agent: str, tool: str) -> Reading:
+    given = view.text("gen_ai.tool.call.arguments")
+    answered = view.text("gen_ai.tool.call.result")
+    if given is None:
+        given = view.captured(*GENAI.arguments)
+    if answered is None:
+        answered = view.captured(*GENAI.result)
+    if view.events and (given is None or answered is None):
+        told = Told(view)
+        given = told.arguments if given is None else given
+        answered = told.result if answered is None else answered
+    target = _target(view) if kind == "handoff" else ""
+    call_id = view.first("gen_ai.tool.call.id", "tool.id", "tool_call.id") or ""
     return Reading(
         kind=kind,
-        workflow=view.low("gen_ai.workflow.name"),
-        agent=agent,
-        tool=tool,
-        call_id=view.text("gen_ai.tool.call.id") or "",
-        session_id=view.text("gen_ai.conversation.id") or "",
-        error_type=view.low("error.type"),
-        arguments=view.text("gen_ai.tool.call.arguments"),
-        result=view.text("gen_ai.tool.call.result"),
+        operation=kind,
+        workflow=workflow_of(view),
+        agent=view.lowest("gen_ai.handoff.from_agent", "from_agent", "langgraph.command.source_node") or agent
+        if kind == "handoff"
+        else agent,
+        tool=tool or (f"handoff to {target}" if target else view.name.removeprefix("execute_tool ")),
+        call_id="" if call_id in SENTINELS else call_id,
+        session_id=session_of(view),
+        error_type=error_of(view),
+        arguments=given,
+        result=unwrap.blocks(answered),
+        target=target,
+    )
+
+
+def _target(view: View) -> str:
+    return view.lowest(
+        "gen_ai.transfer.target.name",
+        "gen_ai.handoff.to_agent",
+        "to_agent",
+        "langgraph.command.goto_node",
+        "langgraph.command.goto_nodes",
     )
 
 
 def _agent_in_name(view: View, operation: str) -> str:
-    if operation != "invoke_agent":
+    if operation != "invoke_agent" or not view.name.startswith("invoke_agent "):
         return ""
-    return view.name.removeprefix("invoke_agent").strip()
+    said = view.name[len("invoke_agent ") :].strip()
+    return "" if said == view.low("gen_ai.request.model") else agent_name(said)

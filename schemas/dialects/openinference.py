@@ -7,172 +7,121 @@ are one span: an explicit `gen_ai.operation.name` wins the kind, OpenInference's
 import re
 from typing import Any
 
-import orjson
-
-from schemas.dialects import genai
-from schemas.dialects.kinds import kind_of_tool, refine
+from schemas.dialects import genai, messages, unwrap, verdict
+from schemas.dialects.context import error_of, graph_agent, metadata_of, session_of, workflow_of
+from schemas.dialects.kinds import FRAME, SPAN_KINDS, agent_name, kind_of_tool, refine
+from schemas.dialects.reading import CALLS
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
 NAME = "openinference"
+MARKERS = frozenset({"openinference.span.kind"})
 
-_KINDS: dict[str, StepKind] = {
-    "LLM": "llm",
-    "DECISION": "llm",
-    "TOOL": "tool_call",
-    "AGENT": "agent",
-    "RETRIEVER": "retrieval",
-    "RERANKER": "retrieval",
-    "GUARDRAIL": "verifier",
-    "EVALUATOR": "verifier",
-}
-_FRAME = re.compile(r"\.kickoff$|^LangGraph$|^Crew")
 _HANDOFF_NAME = re.compile(r"^handoff to (.+)$", re.IGNORECASE)
-_INDEX_MAX = 512  # messages of one span; a hostile index must not allocate
-
-
-def claims(view: View) -> bool:
-    """Its kind attribute."""
-    return view.get("openinference.span.kind") is not None
+_RUN = re.compile(r"^(.+)\.run$")  # smolagents' agents, whose name is nowhere else
+_CLAUDE = "ClaudeAgentSDK."
+_SDK_TRACE = "openinference.instrumentation.openai_agents"  # an AGENT without a name there is the frame of the run
+_FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' way to end, no tool
 
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
-    metadata = _metadata(view)
+    metadata = metadata_of(view) if "metadata" in view.keys else None
     tool = view.lowest("tool.name", "gen_ai.tool.name")
-    kind = _kind(view, tool)
+    kind = kind_of(view, tool)
     agent = _agent(view, kind, metadata)
-    common: dict[str, Any] = {
-        "workflow": view.low("gen_ai.workflow.name") or _of(metadata, "workflow_name", "workflow"),
-        "agent": agent,
-        "session_id": view.first("session.id", "gen_ai.conversation.id") or _of(metadata, "session_id", "thread_id"),
-        "error_type": view.low("error.type"),
-    }
-    if kind in ("tool_call", "handoff", "human", "retrieval"):
+    workflow = workflow_of(view, metadata)
+    session = session_of(view, metadata)
+    error = error_of(view)
+    if kind in CALLS:
+        given = view.captured("gen_ai.tool.call.arguments", "input.value")
+        if given is None:
+            given = _arguments_among_parameters(view)
+        answered = unwrap.result(view.captured("gen_ai.tool.call.result", "output.value"))
+        schema = view.text("tool.parameters") if given is not None and given[:7] == '{"args"' else None
         return Reading(
             kind=kind,
+            operation=kind,
+            workflow=workflow,
+            agent=agent,
             tool=tool or view.name,
-            call_id=view.first("tool_call.id", "gen_ai.tool.call.id", "tool.id") or "",
-            arguments=_first_captured(view, "gen_ai.tool.call.arguments", "input.value"),
-            result=_first_captured(view, "gen_ai.tool.call.result", "output.value"),
-            **common,
+            call_id=view.first("tool_call.id", "gen_ai.tool.call.id", "tool.id") or answered.call_id,
+            session_id=session,
+            error_type=error,
+            arguments=unwrap.arguments(given, schema),
+            result=answered.text,
         )
-    return Reading(
-        kind=refine(kind, agent),
-        model=view.lowest("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
-        provider=view.lowest("llm.provider", "llm.system", "gen_ai.provider.name"),
-        input_tokens=view.number("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
-        output_tokens=view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
-        cost_usd=view.amount("llm.cost.total"),
-        input_messages=_messages(view, "llm.input_messages.") or view.first("gen_ai.input.messages", "input.value"),
-        output_messages=_messages(view, "llm.output_messages.") or view.first("gen_ai.output.messages", "output.value"),
-        tool_definitions=_tools(view),
-        **common,
+    if kind == "internal" and not view.is_root:  # structure: nobody reads its content
+        return Reading(kind, kind, workflow, agent, session_id=session, error_type=error)
+    asked, said = messages.flattened(view, "llm.input_messages.", "llm.output_messages.")
+    return Reading(  # by place, for speed: this is a trodden path
+        refine(kind, agent),
+        kind,
+        workflow,
+        agent,
+        "",
+        "",
+        view.lowest("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
+        view.lowest("llm.provider", "llm.system", "gen_ai.provider.name"),
+        session,
+        error,
+        view.number("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
+        view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
+        None,
+        verdict.of(view) if kind == "verifier" else None,
+        view.amount("llm.cost.total") if "llm.cost.total" in view.keys else None,
+        asked or view.first("gen_ai.input.messages", "input.value"),
+        said or view.first("gen_ai.output.messages", "output.value"),
+        messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
+        view.text("llm.finish_reason") or "",
     )
 
 
-def _kind(view: View, tool: str) -> StepKind:
+def kind_of(view: View, tool: str) -> StepKind:
+    """The kind by an operation that is written beside it, else by the word for it (6.2, rules 1, 5 to 7)."""
     operation = view.low("gen_ai.operation.name")
     if operation:
         return genai.kind_of(view, operation, tool)
-    said = view.low("openinference.span.kind").upper()
+    view.rule = "7: openinference.span.kind"
+    return kind_of_word(view, view.low("openinference.span.kind").upper(), tool, _SDK_TRACE)
+
+
+def kind_of_word(view: View, said: str, tool: str, sdk_trace: str) -> StepKind:
+    """The kind by a word of OpenInference's list, as the span's name, tool and place qualify it."""
     if said == "TOOL" and _HANDOFF_NAME.match(view.name):
+        view.rule = "1: handoff by name"
         return "handoff"
     if said == "TOOL" or (said == "AGENT" and tool):
-        return kind_of_tool(tool or view.name)
+        view.rule = "5: tool name" if tool else view.rule
+        return "internal" if (tool or view.name) in _FINAL_ANSWER else kind_of_tool(tool or view.name)
     if said == "CHAIN":
-        return "workflow" if view.is_root or _FRAME.search(view.name) else "internal"
-    return _KINDS.get(said, "internal")
+        if view.is_root or FRAME.search(view.name):
+            return "workflow"
+        return "memory" if "memory" in view.name.lower() else "internal"
+    if said == "AGENT" and view.scope == sdk_trace and not view.has("agent.name", "graph.node.id"):
+        view.rule = "7: the trace of the SDK"
+        return "workflow"
+    return SPAN_KINDS.get(said, "internal")
 
 
-def _agent(view: View, kind: StepKind, metadata: dict[str, Any]) -> str:
+def _agent(view: View, kind: StepKind, metadata: dict[str, Any] | None) -> str:
+    if view.name.startswith(_CLAUDE):
+        return ""  # it says `Agent`, whoever it is: the call above it names the one that was asked
     said = view.lowest("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role")
-    return said or _of(metadata, "lc_agent_name", "langgraph_node") or (view.name if kind == "agent" else "")
+    if said := agent_name(said) or graph_agent(view, metadata):
+        return said
+    if kind != "agent":
+        return ""
+    run = _RUN.match(view.name)
+    return agent_name(run.group(1) if run else view.name)
 
 
-def _metadata(view: View) -> dict[str, Any]:
-    text = view.text("metadata")
-    if not text:
-        return {}
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _of(metadata: dict[str, Any], *keys: str) -> str:
-    for key in keys:
-        if isinstance(value := metadata.get(key), str) and value:
-            return value
-    return ""
-
-
-def _first_captured(view: View, *keys: str) -> str | None:
-    for key in keys:
-        if (value := view.text(key)) is not None:
-            return value
-    return None
-
-
-def _messages(view: View, prefix: str) -> str | None:
-    """Flattened messages as the JSON of GenAI messages; None when there are none."""
-    messages: dict[int, dict[str, Any]] = {}
-    for key in view.attributes:
-        if isinstance(key, str) and key.startswith(prefix):  # bytes: a key that is not UTF-8
-            index, _, rest = key[len(prefix) :].partition(".")
-            if _is_index(index):
-                _place(messages.setdefault(int(index), {"role": "", "texts": {}, "calls": {}}), rest, view.text(key))
-    return orjson.dumps([_message(m) for _, m in sorted(messages.items())]).decode() if messages else None
-
-
-def _is_index(text: str) -> bool:
-    """Whether a part of a key is an index within the bound; `isdigit` and `int` alone let "²" and 5,000 digits crash."""
-    return len(text) <= len(str(_INDEX_MAX)) and text.isdecimal() and int(text) < _INDEX_MAX
-
-
-def _place(message: dict[str, Any], path: str, value: str | None) -> None:
-    match path.removeprefix("message.").split("."):
-        case ["role"]:
-            message["role"] = value or ""
-        case ["tool_call_id"]:
-            message["call_id"] = value
-        case ["content"]:
-            message["texts"][0] = value or ""
-        case ["contents", index, "message_content", "text"] if _is_index(index):
-            message["texts"][int(index)] = value or ""
-        case ["tool_calls", index, "tool_call", *field] if _is_index(index):
-            message["calls"].setdefault(int(index), {})[".".join(field)] = value
-
-
-def _message(message: dict[str, Any]) -> dict[str, Any]:
-    texts = [text for _, text in sorted(message["texts"].items())]
-    if message["role"] == "tool":
-        return {
-            "role": "tool",
-            "parts": [{"type": "tool_call_response", "id": message.get("call_id"), "response": "\n".join(texts)}],
-        }
-    parts: list[dict[str, Any]] = [{"type": "text", "content": text} for text in texts if text]
-    parts += [
-        {
-            "type": "tool_call",
-            "id": call.get("id"),
-            "name": call.get("function.name"),
-            "arguments": call.get("function.arguments"),
-        }
-        for _, call in sorted(message["calls"].items())
-    ]
-    return {"role": message["role"], "parts": parts}
-
-
-def _tools(view: View) -> str | None:
-    schemas = []
-    for index in range(_INDEX_MAX):
-        text = view.text(f"llm.tools.{index}.tool.json_schema")
-        if text is None:
-            break
-        try:
-            schemas.append(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            continue
-    return orjson.dumps(schemas).decode() if schemas else view.text("gen_ai.tool.definitions")
+def _arguments_among_parameters(view: View) -> str | None:
+    """`tool.parameters` holds the schema with some instrumentors, the arguments with others."""
+    text = view.text("tool.parameters")
+    if text is None:
+        return None
+    value = messages.loaded(text)
+    if not isinstance(value, dict) or "properties" in value:
+        return None
+    return None if any(isinstance(v, dict) and "type" in v for v in value.values()) else text

@@ -5,8 +5,8 @@ cache of their wire bytes, because the same few come millions of times.
 """
 
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from schemas.otlp import InvalidOtlp, int_of, plain_of, text_of
 from schemas.span import BAD_VALUE, StepKind
@@ -19,6 +19,7 @@ class Reading(NamedTuple):
     """The canonical fields that a dialect maps (span-conventions 6.1). None: not captured."""
 
     kind: StepKind
+    operation: StepKind | Literal[""] = ""  # the kind before an agent's name refined it; "": it was not refined
     workflow: str = ""
     agent: str = ""
     tool: str = ""
@@ -35,28 +36,36 @@ class Reading(NamedTuple):
     input_messages: str | None = None
     output_messages: str | None = None
     tool_definitions: str | None = None
+    finish_reasons: str = ""
+    target: str = ""  # whom a handoff passes to, where attributes of its own say so
 
 
 class View:
-    """One span's attributes, name and scope, for reading. A value that cannot be read is None and sets a flag."""
+    """One span's attributes, name, scope and events, for reading. A value that cannot be read is None and sets a flag.
 
-    __slots__ = ("attributes", "flags", "get", "is_root", "name", "scope")
+    `rule` is set by whoever decides the kind: a word for people, printed by `stepwatch dialects`.
+    """
 
-    def __init__(self, attributes: Any, name: str, scope: str, is_root: bool) -> None:
+    __slots__ = ("attributes", "events", "flags", "get", "is_root", "keys", "name", "rule", "scope", "shape")
+
+    def __init__(self, attributes: Any, name: str, scope: str, is_root: bool, events: Sequence[Any] = ()) -> None:
         self.attributes: Mapping[str, bytes] = attributes
         self.get = attributes.get
+        self.keys: frozenset[str | bytes] = frozenset(attributes)  # bytes: a key that is not UTF-8
         self.name = name
         self.scope = scope
         self.is_root = is_root
+        self.events = events
         self.flags = 0
+        self.rule = ""
+        self.shape: Any = None  # what the set of keys alone says, once `schemas.dialects.context` was asked
 
     def text(self, key: str) -> str | None:
         """The value as text (structured values as JSON text); None when absent."""
-        value = self.get(key)
-        if value is None:
+        if key not in self.keys:
             return None
         try:
-            return text_of(value)
+            return text_of(self.get(key))
         except (InvalidOtlp, IndexError):
             self.flags |= BAD_VALUE
             return None
@@ -64,15 +73,22 @@ class View:
     def first(self, *keys: str) -> str | None:
         """The first of these that is present and not empty."""
         for key in keys:
-            if found := self.text(key):
+            if key in self.keys and (found := self.text(key)):
+                return found
+        return None
+
+    def captured(self, *keys: str) -> str | None:
+        """The first of these that is present, even empty: an empty value was captured."""
+        for key in keys:
+            if key in self.keys and (found := self.text(key)) is not None:
                 return found
         return None
 
     def low(self, key: str) -> str:
         """A value of low cardinality, interned; "" when absent."""
-        value = self.get(key)
-        if value is None:
+        if key not in self.keys:
             return ""
+        value = self.get(key)
         known = _low.get(value)
         if known is None:
             known = sys.intern(self.text(key) or "")
@@ -83,16 +99,16 @@ class View:
     def lowest(self, *keys: str) -> str:
         """The first of these that is present and not empty, interned."""
         for key in keys:
-            if found := self.low(key):
+            if key in self.keys and (found := self.low(key)):
                 return found
         return ""
 
     def number(self, *keys: str) -> int:
         """The first of these that is present, as a whole number; 0 when none is."""
         for key in keys:
-            if (value := self.get(key)) is not None:
+            if key in self.keys:
                 try:
-                    return max(0, int_of(value))
+                    return max(0, int_of(self.get(key)))
                 except (InvalidOtlp, IndexError):
                     self.flags |= BAD_VALUE
         return 0
@@ -100,9 +116,19 @@ class View:
     def amount(self, *keys: str) -> float | None:
         """The first of these that is a number."""
         for key in keys:
-            if (value := self.get(key)) is not None:
+            if key in self.keys:
                 try:
-                    return float(plain_of(value))
+                    return float(plain_of(self.get(key)))
                 except (InvalidOtlp, TypeError, ValueError):
                     self.flags |= BAD_VALUE
         return None
+
+    def has(self, *keys: str) -> bool:
+        """Whether any of these is present."""
+        return not self.keys.isdisjoint(keys)
+
+    def event(self, *names: bytes) -> Iterator["View"]:
+        """The events of these names, in their order."""
+        for event in self.events:
+            if event.name in names:
+                yield View(event.attributes, event.name.decode(), self.scope, False)

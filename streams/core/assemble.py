@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from evaluators.targets import route_of
+from schemas.dialects.kinds import refine
 from schemas.expectation import TaskTruth, truth_from_span
 from schemas.registry import Registry
 from schemas.result import OTHER_STEP
@@ -24,6 +26,8 @@ from schemas.trajectory import (
     TraceKey,
     Trajectory,
 )
+from streams.core.dedup import once
+from streams.core.exchange import fill
 
 LABELS_MAX = 200  # distinct step labels of one trajectory; the rest become __other__
 UNKNOWN_WORKFLOW = "unknown"
@@ -31,8 +35,8 @@ UNKNOWN_WORKFLOW = "unknown"
 # Names that instrumentors give every workflow (span-conventions 6.4): they say nothing.
 _GENERIC = re.compile(
     r"^(agent workflow|langgraph|crew(\.kickoff)?|crewai\.workflow|invocation|runnablesequence|agentexecutor|agent run|"
-    r"invoke_agent|unknown_service.*|default|(get|post|put|delete|patch) .*|"
-    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$",
+    r"invoke_(agent|workflow|swarm|graph)|workflow\.run|unknown_service.*|default|(get|post|put|delete|patch)( .*)?|"
+    r"(.*[ ._-])?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$",
     re.IGNORECASE,
 )
 
@@ -111,9 +115,18 @@ def workflow_name_of(ordered: Order) -> str:
     said = next((name for name in explicit if name and not _GENERIC.match(name)), "")
     if said:
         return said
-    frame = first.name if first.kind == "workflow" else ""
-    fallback = [frame, first.agent, first.service, first.name]
+    frame = next((span for span in [first, *ordered.spans] if span.kind == "workflow"), first)
+    named = frame.name.removesuffix(".kickoff").removeprefix("invoke_workflow ") if frame.kind == "workflow" else ""
+    fallback = [named, first.agent, _only_agent_below(frame, ordered.spans), first.service, first.name]
     return next((name for name in fallback if name and not _GENERIC.match(name)), UNKNOWN_WORKFLOW)
+
+
+def _only_agent_below(frame: Span, spans: list[Span]) -> str:
+    """The agent right below a frame that has no name of its own, when it is the only one there."""
+    if frame.kind != "workflow":
+        return ""
+    below = {span.agent for span in spans if span.parent_id == frame.span_id and span.operation == "agent"}
+    return below.pop() if len(below) == 1 else ""
 
 
 def assemble(
@@ -146,6 +159,8 @@ def assemble(
 
 
 def _steps(spans: list[Span]) -> tuple[list[Step], int]:
+    dropped, merged = once(spans)
+    merged = {**merged, **fill(spans, merged)}
     agents: dict[bytes, str] = {}  # the nearest agent at or above each span
     nearest: dict[bytes, int | None] = {}  # the nearest step at or above each span
     labels: set[str] = set()
@@ -154,17 +169,28 @@ def _steps(spans: list[Span]) -> tuple[list[Step], int]:
     for span in spans:  # parents come before their children
         agent = agents[span.span_id] = span.agent or agents.get(span.parent_id, "")
         parent = nearest.get(span.parent_id)
-        if not is_step(span.kind):
+        if not is_step(span.kind) or span.span_id in dropped:
             nearest[span.span_id] = parent
             continue
-        label = step_label(span.kind, agent, span.tool, span.name)
+        known = _refined(merged.get(span.span_id, span), agent)
+        label = step_label(known.kind, agent, known.tool, known.name)
         if label not in labels:
             if len(labels) >= LABELS_MAX:
                 label, flags = OTHER_STEP, LABELS_CAPPED
             labels.add(label)
         nearest[span.span_id] = len(steps)
-        steps.append(Step(len(steps), span, label, agent, parent))
+        step = Step(len(steps), known, label, agent, parent)
+        steps.append(step)
+        if known.kind == "handoff" or (known.kind == "tool_call" and '"subagent_type"' in (known.arguments or "")):
+            agents[span.span_id] = route_of(step).target or agent  # what is below it, the other one does
     return steps, flags
+
+
+def _refined(span: Span, agent: str) -> Span:
+    """A model call whose agent is only named above it is a planner's or verifier's as any other (span-conventions 6.2)."""
+    if span.agent or span.operation != "llm" or (kind := refine("llm", agent)) == span.kind:
+        return span
+    return span._replace(kind=kind)
 
 
 def _truth(root: Span | None, workflow_name: str, truths: Mapping[tuple[str, str], TaskTruth]) -> TaskTruth | None:

@@ -112,10 +112,14 @@ class Judging:
         """Span-local results, each judged once per span and registry entry."""
         if trace.local_for is not trajectory.workflow or trace.extras:
             trace.local, trace.local_for, trace.evaluation = {}, trajectory.workflow, None
+        made = {}  # of steps that hold what other spans of the trace told: these may change with every span
         for step in trajectory.steps:
-            if step.span.span_id not in trace.local:
-                trace.local[step.span.span_id] = judge_span(step.span, trajectory.workflow, self.evaluators)
-        return trace.local
+            span = step.span
+            if span is not trace.items.get(span.span_id):
+                made[span.span_id] = judge_span(span, trajectory.workflow, self.evaluators)
+            elif span.span_id not in trace.local:
+                trace.local[span.span_id] = judge_span(span, trajectory.workflow, self.evaluators)
+        return {**trace.local, **made} if made else trace.local
 
     def _outcomes(
         self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths
@@ -126,7 +130,7 @@ class Judging:
         if len(judged) < len(items) and judged:
             trajectory = self._assemble(trace, judged, truths)
             same = trace.local_for is trajectory.workflow and not trace.extras
-            results = judge(trajectory, trace.local if same else None, self.evaluators)
+            results = judge(trajectory, self._local(trace, trajectory) if same else None, self.evaluators)
         trace.workflow = trajectory.workflow_name
         kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
         return TraceOutcomes(

@@ -1,0 +1,156 @@
+"""`stepwatch dialects`: how each span of a file is read, and what was not understood."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from schemas.decode import bound, decode
+from schemas.dialects.explained import Explained, explain
+from schemas.otlp import InvalidOtlp
+from schemas.registry import EMPTY
+from schemas.span import Span, is_step
+from schemas.toolcall import read_call
+from schemas.topic_record import split_record
+from schemas.trajectory import TraceKey, Trajectory
+from streams.core.assemble import assemble, order, winners
+from streams.otlp_files import exports_of
+
+TENANT = "default"
+FAILURE_CHARS_MAX = 60
+NAME_CHARS_MAX = 60
+REFUSED_SHOWN_MAX = 5
+
+Read = tuple[Span, Explained]
+
+
+class Line(NamedTuple):
+    """One span as it is printed."""
+
+    depth: int
+    span: Span
+    said: Explained
+    role: str  # "step", "twin" (another step tells it already) or "structure"
+    known: Span  # as the step holds it, with what other spans told; the span itself where it is none
+    agent: str  # whose step it is
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("dialects", rich_help_panel="Offline")(explain_files)
+
+
+def explain_files(
+    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Also the spans that are no steps: frames, HTTP calls, loops.")
+    ] = False,
+) -> None:
+    """Explain how spans are read: span by span which dialect and which rule decided its kind, agent, tool and failure.
+
+    Use it when a step, a tool or an agent is missing or has the wrong name. In brackets stands what decided: the rule of the
+    kind, the attribute that gave the agent or tool. `=` marks a span that tells what the step above it tells already; it is
+    not counted again. At the end: how many spans each dialect read, and the scopes of spans that no dialect knows.
+
+    Exit code 1 when a part of the input could not be read as spans.
+    """
+    screen = Console(highlight=False, soft_wrap=True)
+    traces: dict[bytes, dict[bytes, Read]] = {}
+    refused: list[str] = []
+    for path in files:
+        for number, record in exports_of(path):
+            for span, said in _read(record, f"{path}:{number}", refused):
+                traces.setdefault(span.trace_id, {})[span.span_id] = (span, said)
+    for trace_id, read in traces.items():
+        _print_trace(screen, trace_id, read, structure)
+    _print_summary(screen, [said for read in traces.values() for _, said in read.values()])
+    for sentence in refused[:REFUSED_SHOWN_MAX]:
+        screen.print(Text(sentence, style="yellow"))
+    if refused:
+        screen.print(Text(f"{len(refused)} parts of the input are no spans", style="yellow"))
+        raise typer.Exit(1)
+
+
+def _read(record: bytes, place: str, refused: list[str]) -> Iterator[Read]:
+    """The spans of a record; a sentence for each part of it that is none."""
+    try:
+        raws, others = split_record(record)
+    except InvalidOtlp as error:
+        refused.append(f"{place}: {error}")
+        return
+    refused += [f"{place}: {other.reason}" for other in others]
+    for raw in raws:
+        try:
+            span, stored = decode(raw, TENANT, 0)
+            yield span, explain(bound(stored)[0])
+        except InvalidOtlp as error:
+            refused.append(f"{place}: {error}")
+
+
+def _print_trace(screen: Console, trace_id: bytes, read: dict[bytes, Read], structure: bool) -> None:
+    spans = [span for span, _ in read.values()]
+    trajectory = assemble(TraceKey(TENANT, trace_id), spans, EMPTY, {}, "marker")
+    title = f"trace {trace_id.hex()}: workflow {trajectory.workflow_name}, {len(trajectory.steps)} steps of {len(spans)} spans"
+    screen.print(Text(title, style="bold"))
+    for line in _lines(trajectory, read, structure):
+        screen.print(_shown(line))
+    screen.print()
+
+
+def _lines(trajectory: Trajectory, read: dict[bytes, Read], structure: bool) -> Iterator[Line]:
+    """Steps and their twins in the order of the trajectory, indented below the nearest line that is printed."""
+    steps = {step.span.span_id: step for step in trajectory.steps}
+    depths: dict[bytes, int] = {}
+    for span in order(winners([span for span, _ in read.values()])).spans:
+        depth = depths.get(span.parent_id, 0)
+        step = steps.get(span.span_id)
+        role = "step" if step is not None else "twin" if is_step(span.kind) else "structure"
+        shown = role != "structure" or structure
+        depths[span.span_id] = depth + 1 if shown else depth
+        if shown:
+            said = read[span.span_id][1]
+            known, agent = (step.span, step.agent) if step is not None else (span, said.reading.agent)
+            yield Line(depth, span, said, role, known, agent)
+
+
+def _shown(line: Line) -> Text:
+    mark = {"step": "-", "twin": "=", "structure": "."}[line.role]
+    text = Text("  " * (line.depth + 1) + f"{mark} {line.span.name[:NAME_CHARS_MAX]}")
+    text.append(
+        f"  {line.known.kind} [{line.said.dialect} {line.said.rule}]", style="dim" if line.role != "step" else "cyan"
+    )
+    if line.role == "step":
+        _append_failure(text, line.known)
+    if line.agent:
+        own = line.agent == line.said.reading.agent
+        text.append(f"  agent {line.agent} [{line.said.agent_from if own else 'from above'}]")
+    if line.said.reading.tool:
+        text.append(f"  tool {line.said.reading.tool} [{line.said.tool_from}]")
+    return text
+
+
+def _append_failure(text: Text, span: Span) -> None:
+    failure = read_call(span).failure
+    if failure is not None:
+        swallowed = ", swallowed" if failure.swallowed else ""
+        message = " ".join(failure.message.split())[:FAILURE_CHARS_MAX]
+        text.append(f"  {failure.severity}{swallowed} [{failure.rule}] {message}", style="red")
+
+
+def _print_summary(screen: Console, said: list[Explained]) -> None:
+    screen.print(Text("spans by dialect", style="bold"))
+    for dialect, count in _counted(one.dialect for one in said):
+        screen.print(Text(f"  {count:6} {dialect}"))
+    unknown = _counted(one.scope or "(no scope)" for one in said if one.unknown)
+    if unknown:
+        screen.print(Text("spans that no dialect knows, by scope (kept as structure, never a step)", style="bold"))
+        for scope, count in unknown:
+            screen.print(Text(f"  {count:6} {scope}"))
+
+
+def _counted(words: Iterable[str]) -> list[tuple[str, int]]:
+    return sorted(Counter(words).items(), key=lambda pair: (-pair[1], pair[0]))
