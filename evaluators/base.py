@@ -173,7 +173,7 @@ def scored(
     basis: Basis,
     code: str = "",
     reason: str = "",
-    evidence: dict[str, Any] | None = None,
+    evidence: Mapping[str, Any] | None = None,
     *,
     pass_at: float = 1.0,
 ) -> Judgement:
@@ -187,6 +187,6 @@ def passes(score: float, pass_at: float) -> bool:
     return score >= pass_at - SCORE_TOLERANCE
 
 
-def unscored(basis: Basis, code: str, reason: str, evidence: dict[str, Any] | None = None) -> Judgement:
+def unscored(basis: Basis, code: str, reason: str, evidence: Mapping[str, Any] | None = None) -> Judgement:
     """It applies, but cannot be judged: no number, and no share in any rate."""
     return Judgement("unscored", None, basis, code, reason, evidence)

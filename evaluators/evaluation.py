@@ -8,11 +8,12 @@ was closed without a root is `unscored/no_root` as a whole.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from evaluators.base import Context, Evaluator, unscored
+from evaluators.base import Combining, Context, Evaluator, unscored
 from evaluators.layout import Late, Layout
 from evaluators.local import Known, local_results
-from evaluators.plan import Plan, plan
+from evaluators.plan import PassAt, Plan, plan
 from evaluators.rows import about_step, about_whole, fault, until
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -53,17 +54,17 @@ class Evaluation:
 
     def _start(self, chosen: Plan) -> None:
         """Everything as it is before the first step."""
-        for evaluator, error in chosen.broken:
-            raise _Broken(evaluator, error)
+        for thrower, thrown in chosen.broken:
+            raise _Broken(thrower, thrown)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
         self._context = context
         evaluator: Evaluator | None = None
         try:
-            self._states = []
+            self._states: list[Any] = []
             for evaluator, _ in chosen.contextual:
                 self._states.append(evaluator.initial(context))
-            self._combined = []
+            self._combined: list[tuple[Combining, Any, PassAt]] = []
             for evaluator, pass_at in chosen.combining:
                 self._combined.append((evaluator, evaluator.initial(context), pass_at))
         except Exception as error:
