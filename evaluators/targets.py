@@ -46,6 +46,8 @@ class Route(NamedTuple):
 def route_of(step: Step) -> Route:
     """The route of a handoff step."""
     span, call = step.span, step.call
+    if span.target:
+        return Route(step.agent, _name(span.target))
     said = _WORDS.fullmatch(call.name)
     if said is not None:
         return Route(step.agent, _name(said.group(1)))

@@ -148,6 +148,14 @@ def test_people_hear_of_a_change_and_machines_of_updates_too(target: str, update
     targets = read(f"  - {{name: a, {target}}}")
     wanted = [goes_to(targets.targets[0], event, targets.routes) for event in (FIRING, UPDATED, RESOLVED)]
     assert wanted == [True, updated, True]
+    raised = UPDATED._replace(reason="severity_raised")
+    assert goes_to(targets.targets[0], raised, targets.routes), "another severity is a change"
+
+
+def test_what_is_silenced_goes_nowhere_but_its_end() -> None:
+    targets = read("  - {name: a, file: {path: x}}")
+    events = [event._replace(silenced=True) for event in (FIRING, UPDATED, RESOLVED)]
+    assert [goes_to(targets.targets[0], event, targets.routes) for event in events] == [False, False, True]
 
 
 WEBHOOK = 'webhook: {url: "${ENV:URL}", secrets: ["${ENV:KEY}"]}'

@@ -163,6 +163,7 @@ def test_while_the_target_has_not_acted_its_context_is_not_judged():
         ({"tool": "pass_on", "arguments": {"to": "x" * 200}}, "planner", ""),
         ({"tool": "pass_on", "arguments": [1], "result": 7}, "planner", ""),
         ({"tool": "", "name": ""}, "planner", ""),
+        ({"tool": "pass_on", "target": "billing"}, "planner", "billing"),
     ],
 )
 def test_the_route_is_read_from_where_frameworks_put_it(fields, source, target):
