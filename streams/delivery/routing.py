@@ -3,7 +3,6 @@
 from schemas.alert import AlertEvent
 from schemas.target import Route, Target
 
-
 _CHANGES = frozenset({"severity_raised", "severity_lowered"})
 
 
