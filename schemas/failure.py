@@ -277,10 +277,11 @@ CUT_OFF_REASONS = frozenset({"length", "max_tokens", "content_filter", "error"})
 
 
 def finish_reasons(span: Span) -> frozenset[str]:
-    """E7: why a model stopped, as its captured output messages say; empty when they do not."""
-    if span.output_messages is None or '"finish_reason"' not in span.output_messages:
-        return frozenset()
-    messages = json_or_text(span.output_messages)
-    listed = messages if isinstance(messages, list) else [messages]
-    said = (message.get("finish_reason") for message in listed if isinstance(message, dict))
-    return frozenset(reason for reason in said if isinstance(reason, str))
+    """E7: why a model stopped, as its own attribute or its captured output messages say; empty when neither does."""
+    told = json_or_text(span.finish_reasons) if span.finish_reasons[:1] == "[" else span.finish_reasons
+    said = told if isinstance(told, list) else [told]
+    if span.output_messages is not None and '"finish_reason"' in span.output_messages:
+        messages = json_or_text(span.output_messages)
+        listed = messages if isinstance(messages, list) else [messages]
+        said = said + [message.get("finish_reason") for message in listed if isinstance(message, dict)]
+    return frozenset(reason for reason in said if isinstance(reason, str) and reason)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.failure import errors_are_its_business
+from schemas.failure import errors_are_its_business, finish_reasons
 from schemas.toolcall import read_call
 from tests.builders import llm_span, tool_span
 
@@ -195,3 +195,17 @@ def test_an_exception_inside_a_model_call_that_ended_well_is_handled():
 def test_an_empty_retrieval_is_suspect_and_an_empty_tool_result_is_nothing():
     assert failure([], kind="retrieval").rule == "E10"
     assert failure([]) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasons"),
+    [
+        ({"finish_reason": "length"}, {"length"}),
+        ({"finish_reason": "stop", "finish_reasons": "max_tokens"}, {"stop", "max_tokens"}),
+        ({"said": None, "finish_reasons": '["length", null, {}]'}, {"length"}),
+        ({"said": None, "finish_reasons": "[broken"}, {"[broken"}),
+        ({"said": None}, set()),
+    ],
+)
+def test_why_a_model_stopped_is_read_from_its_attribute_and_its_messages(fields, reasons):
+    assert finish_reasons(llm_span(1, fields.pop("said", "text"), **fields)) == reasons
