@@ -85,7 +85,7 @@ class IterationCap:
 def crossed_first(state: Counts) -> Judgement | None:
     """The failure of the cap that was crossed first, if any."""
     state.catch_up()
-    if state.over_steps is None and state.over_repeats is None:
+    if state.over_repeats is None and state.over_steps is None:
         return None
     return min(_crossed(state), key=lambda found: found[0])[1]
 

@@ -174,7 +174,8 @@ class Evaluation:
         if self._touched:
             self._finish(trajectory)
         whole = [until(row, end_ns) for told in self._whole for _, row in told]
-        whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
+        if self._broken:
+            whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
         self._combine(trajectory, [row for late in self._late for _, row in late.values()], whole)
         rows = self._layout.rows(self._settled, self._late, self._changed)
         self._changed = len(self._settled)
@@ -205,7 +206,7 @@ class Evaluation:
                         whole.append(told)
             except Exception as error:
                 raise _Broken(evaluator, error) from error
-            if not before.keys() <= late.keys():  # of some steps it says nothing any more
+            if before and not before.keys() <= late.keys():  # of some steps it says nothing any more
                 changed = min(changed, min(before.keys() - late.keys()))
             self._late[place], self._whole[place] = late, whole
         self._touched, self._changed = 0, changed

@@ -55,7 +55,7 @@ def ids_in(found: Leaves) -> tuple[list[tuple[str, str]], Leaves]:
         if type(value) is str:
             if len(value) > ID_CHARS_MAX or not is_id(value):
                 others.append(leaf)
-            elif not _MADE_UP.search(path):
+            elif not _is_made_up(path):
                 ids.append((path, value))
         elif type(value) is int and abs(value) >= _INTEGER_ID_MIN:
             digits = str(abs(value)) if abs(value) < 10**ID_CHARS_MAX else ""
@@ -64,6 +64,11 @@ def ids_in(found: Leaves) -> tuple[list[tuple[str, str]], Leaves]:
         else:
             others.append(leaf)
     return ids, others
+
+
+@lru_cache(maxsize=4096)
+def _is_made_up(path: str) -> bool:
+    return _MADE_UP.search(path) is not None
 
 
 def amounts_in(others: Leaves) -> list[tuple[str, int]]:

@@ -182,6 +182,7 @@ def key_of(call: ToolCall, workflow: Workflow) -> bytes:
 
 
 _NO_NAMES: frozenset[str] = frozenset()
+_PLAIN = frozenset({str, int, bool})  # equal as they are
 
 
 def _augment(left: list[Step], open_: list[Expected], pairs: dict[int, Step], out: Matched) -> list[Step]:
@@ -229,14 +230,16 @@ def _argument_agrees(name: str, given: Mapping[str, Any], expected: Expected) ->
     call, acceptable = expected.call, expected.call.acceptable.get(name, ())
     if name not in given:
         return name not in call.arguments or "" in acceptable
-    right = (*((call.arguments[name],) if name in call.arguments else ()), *acceptable)
-    return any(same_value(given[name], value, name in expected.ordered) for value in right)
+    ordered = name in expected.ordered
+    if name in call.arguments and same_value(given[name], call.arguments[name], ordered):
+        return True
+    return bool(acceptable) and any(same_value(given[name], value, ordered) for value in acceptable)
 
 
 def same_value(left: Any, right: Any, ordered: bool = False) -> bool:
     """Equal by value: 1 == 1.0, true != 1, lists as multisets unless ordered."""
-    if type(left) is str and type(right) is str:
-        return left == right
+    if type(left) is type(right) and type(left) in _PLAIN:
+        return bool(left == right)
     return _bytes(canonical(left, ordered)) == _bytes(canonical(right, ordered))
 
 
@@ -254,7 +257,7 @@ def _explain(open_: list[Expected], left: list[Step], out: Matched) -> None:
         if not candidates:
             out.extra.append(step)
             continue
-        nearest = min(candidates, key=lambda e: _distance(step, e))
+        nearest = min(candidates, key=lambda e: _distance(step, e)) if len(candidates) > 1 else candidates[0]
         candidates.remove(nearest)
         call = step.call
         known = not call.redacted and (call.arguments is not None or call.arguments_error is not None)

@@ -190,7 +190,7 @@ def _false(step: Step, reason: str) -> Fault:
 def _ids(text: str) -> list[str]:
     if not any(map(text.__contains__, "0123456789@")):
         return []
-    words = dict.fromkeys(word.strip(".:#-_") for word in _ID.findall(text))
+    words = dict.fromkeys(word.strip(".:#-_") for word in _ID.findall(text) if not word.isalpha())
     return [word for word in words if is_id(word)][:IDS_MAX]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from evaluators.base import Context
 from evaluators.literals import forms_of, leaves, spelled
 from evaluators.pool import Pool, Text, stands, stands_alone
+from schemas.lazy import lazy
 from schemas.payload import is_placeholder, json_or_text
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
@@ -57,16 +58,34 @@ class Seen:
         self._taken = 0
         self._quick = 0  # questions that were answered by a look at the results, or not
         self.framed = False  # whether the root is a step, and was seen
-        self._results = Pool()  # as the calls brought them
-        self._said = Pool()  # all that input messages say, but for the model's own words
-        # The same told apart, made where somebody asks: words, and results as messages tell them.
-        self._words, self._retold = Pool(), Pool()
         self._parts: list[tuple[_Messages, bytes]] = []  # not yet told apart, and their digits
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
         self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
-        self._roots: tuple[Sequence[Span], Pool] = ((), Pool())
+        self._roots: tuple[Sequence[Span], Pool] | None = None
+
+    # Pools are made when they are needed: most runs are judged without any.
+
+    @lazy
+    def _results(self) -> Pool:
+        """Results as the calls brought them."""
+        return Pool()
+
+    @lazy
+    def _said(self) -> Pool:
+        """All that input messages say, but for the model's own words."""
+        return Pool()
+
+    @lazy
+    def _words(self) -> Pool:
+        """Of that the words of people and of the system, told apart where somebody asks."""
+        return Pool()
+
+    @lazy
+    def _retold(self) -> Pool:
+        """And the results, as messages tell them."""
+        return Pool()
 
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""
@@ -135,7 +154,7 @@ class Seen:
 
     def frame(self, roots: Sequence[Span]) -> Pool:
         """The words in the input of roots that are no steps: known only with the whole."""
-        if self._roots[0] != roots:
+        if self._roots is None or self._roots[0] != roots:
             pool = Pool()
             for root in roots:
                 if root.input_messages and not is_step(root.kind):
