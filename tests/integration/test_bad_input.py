@@ -16,7 +16,7 @@ from schemas.span import CLOCK_SUSPECT, INVALID_UTF8
 from streams.local.stack import LocalStack
 from streams.topics import kafka_options
 from tests.integration.conftest import NewStack
-from tests.integration.test_pipeline import FAST, PARTS, query, until
+from tests.integration.pipeline import FAST, PARTS, query, until
 
 DAY_NS = 86_400_000_000_000
 NOW_NS = 1_790_000_000_000_000_000
