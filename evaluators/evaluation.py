@@ -8,11 +8,12 @@ was closed without a root is `unscored/no_root` as a whole.
 """
 
 from collections.abc import Iterable
-from itertools import chain
+from typing import Any
 
-from evaluators.base import Context, Evaluator, unscored
+from evaluators.base import Combining, Context, Evaluator, unscored
+from evaluators.layout import Late, Layout
 from evaluators.local import Known, local_results
-from evaluators.plan import Plan, plan
+from evaluators.plan import PassAt, Plan, plan
 from evaluators.rows import about_step, about_whole, fault, until
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -59,24 +60,26 @@ class Evaluation:
 
     def _start(self, chosen: Plan) -> None:
         """Everything as it is before the first step."""
-        for broken, error in chosen.broken:
-            raise _Broken(broken, error)
+        for thrower, thrown in chosen.broken:
+            raise _Broken(thrower, thrown)
         context = Context(self._workflow, self._truth)
         self._plan = chosen
         self._context = context
         evaluator: Evaluator | None = None
         try:
-            self._states = []
+            self._states: list[Any] = []
             for evaluator, _ in chosen.contextual:
                 self._states.append(evaluator.initial(context))
-            self._combined = []
+            self._combined: list[tuple[Combining, Any, PassAt]] = []
             for evaluator, pass_at in chosen.combining:
                 self._combined.append((evaluator, evaluator.initial(context), pass_at))
         except Exception as error:
             assert evaluator is not None
             raise _Broken(evaluator, error) from error
         self._settled: list[list[Result]] = []  # by step: what later steps never revise
-        self._late: list[dict[int, tuple[Judgement, Result]]] = [{} for _ in chosen.contextual]  # by step
+        self._late: list[Late] = [{} for _ in chosen.contextual]
+        self._layout = Layout()
+        self._changed = 0  # the first step of which something else is said than was laid out
         self._whole: list[list[tuple[Judgement, Result]]] = [[] for _ in chosen.contextual]
         self._total: dict[int, tuple[Judgement, Result]] = {}  # by place of the combining evaluator
         self._every = self._touched = (1 << len(chosen.contextual)) - 1  # a bit each: may have something new to say
@@ -158,7 +161,10 @@ class Evaluation:
         self._touched, self._steps_end_ns = touched, end_ns
 
     def _ask(self, trajectory: Trajectory) -> tuple[Result, ...]:
-        end_ns = max(self._steps_end_ns, max((root.end_ns for root in trajectory.roots), default=0))
+        end_ns = self._steps_end_ns
+        for root in trajectory.roots:
+            if root.end_ns > end_ns:
+                end_ns = root.end_ns
         frame = (trajectory.closed, trajectory.roots)
         if frame != self._frame:
             self._frame, self._touched = frame, self._every
@@ -170,22 +176,27 @@ class Evaluation:
         whole = [until(row, end_ns) for told in self._whole for _, row in told]
         whole += [about_whole(trajectory, end_ns, b.evaluator, b.judgement, None) for b in self._broken]
         self._combine(trajectory, [row for late in self._late for _, row in late.values()], whole)
-        return (*self._by_step(), *whole)
+        rows = self._layout.rows(self._settled, self._late, self._changed)
+        self._changed = len(self._settled)
+        return (*rows, *whole)
 
     def _finish(self, trajectory: Trajectory) -> None:
         """Ask the evaluators that may have something new to say."""
         rootless = trajectory.root is None and bool(trajectory.closed)
+        states, changed = self._states, self._changed
         for place, evaluator, pass_at in self._plan.contextual_of(self._touched):
             before, before_whole = self._late[place], self._whole[place]
             late: dict[int, tuple[Judgement, Result]] = {}
             whole: list[tuple[Judgement, Result]] = []
             try:
-                for step, judgement in evaluator.finish(self._states[place], trajectory):
+                for step, judgement in evaluator.finish(states[place], trajectory):
                     if step is not None:
-                        told = before.get(step.index)
+                        index = step.index
+                        told = before.get(index)
                         if told is None or told[0] is not judgement:
                             told = (judgement, about_step(step, evaluator, judgement, pass_at))
-                        late[step.index] = told
+                            changed = min(changed, index)
+                        late[index] = told
                     else:
                         said = _NO_ROOT if rootless else judgement
                         told = before_whole[len(whole)] if len(before_whole) > len(whole) else None
@@ -194,8 +205,10 @@ class Evaluation:
                         whole.append(told)
             except Exception as error:
                 raise _Broken(evaluator, error) from error
+            if not before.keys() <= late.keys():  # of some steps it says nothing any more
+                changed = min(changed, min(before.keys() - late.keys()))
             self._late[place], self._whole[place] = late, whole
-        self._touched = 0
+        self._touched, self._changed = 0, changed
 
     def _combine(self, trajectory: Trajectory, late: list[Result], whole: list[Result]) -> None:
         """Append to `whole` what the combining evaluators say."""
@@ -216,15 +229,3 @@ class Evaluation:
                     self._total[place] = told
                 row = said[evaluator.name] = until(told[1], self._end_ns)
                 whole.append(row)
-
-    def _by_step(self) -> Iterable[Result]:
-        several = [late for late in self._late if late]
-        if not several:
-            return chain.from_iterable(self._settled)
-        out: list[Result] = []
-        for index, settled in enumerate(self._settled):
-            out += settled
-            for late in several:
-                if index in late:
-                    out.append(late[index][1])
-        return out

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.entities import Subjects, mentions
-from evaluators.targets import agent_key, leaves_the_trace, route_of
+from evaluators.targets import agent_key, agent_keys, leaves_the_trace, route_of
 from schemas.payload import has_placeholder, json_or_text
 from schemas.registry import Workflow
 from schemas.result import Judgement
@@ -45,7 +45,7 @@ class Relay(Follower):
         super().__init__(context)
         self.any = False  # whether anything was handed over: else no step need be looked at
         self.workflow = context.workflow
-        self.agents = frozenset(agent_key(name) for name in context.workflow.agents)
+        self.agents = agent_keys(context.workflow.agents)
         self.subjects = Subjects(context.workflow)
         self.handoffs: list[Handoff] = []
         self.watched: Handoff | None = None  # the last one, while its target has not acted yet

@@ -129,9 +129,9 @@ class Mind:
 
     def think(self, step: Step) -> tuple[list[Step], bool]:
         """Take a model's step in: the calls since the last one that failed, and whether some call worked."""
-        if self.thinker is not None and not self.since and not self.some_worked and self.failed:
-            self.failed.clear()  # the last one spoke to people: what they answered may have changed everything
         since, worked = self.since, self.some_worked
+        if self.failed and not since and not worked and self.thinker is not None:
+            self.failed.clear()  # the last one spoke to people: what they answered may have changed everything
         if since:
             self.since = []
         self.some_worked = False

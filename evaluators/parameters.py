@@ -89,9 +89,9 @@ def _against(tool: Tool, step: Step, passed: Judgement) -> Judgement:
         return scored(0.0, basis, "not_json", f"arguments are {call.arguments_error}")
     if arguments is None:
         return unscored(basis, "not_captured", "the arguments were not captured")
-    if is_placeholder(arguments):
-        return unscored(basis, "redacted", "the arguments were redacted")
     if not isinstance(arguments, dict):
+        if is_placeholder(arguments):
+            return unscored(basis, "redacted", "the arguments were redacted")
         return scored(0.0, basis, "wrong_type", _NOT_AN_OBJECT.format(type_name(arguments)))
     assert tool.validator is not None
     if not tool.validator.is_valid(arguments):

@@ -95,6 +95,9 @@ class ReasoningQuality:
         """What later steps told, and the trajectory."""
         if not state.models:
             return
+        if not (state.late or state.waiting or state.open):
+            yield None, _of_trajectory(state, state.passed, state.faults, bool(trajectory.closed))
+            return
         passed, faults = state.passed, list(state.faults)
         late = dict(state.late)
         for step, judgement in (*state.waiting.values(), *_resolved(state, bool(trajectory.closed))):

@@ -82,3 +82,9 @@ def agent_key(name: str) -> str:
     """Equal for the spellings of one agent: `Billing Agent`, `billing_agent`, `billing`."""
     plain = re.sub(r"[\W_]+", "", name).casefold()
     return _SUFFIX.sub("", plain) or plain
+
+
+@lru_cache(maxsize=256)
+def agent_keys(names: frozenset[str]) -> frozenset[str]:
+    """The keys of these agents."""
+    return frozenset(map(agent_key, names))

@@ -102,7 +102,8 @@ def said_in(raw: str) -> Said:
 
 
 def _read(message: dict[str, Any], stack: list[Any], reasons: list[str], calls: list[Call]) -> None:
-    role, kind = (said if isinstance(said, str) else "" for said in (message.get("role"), message.get("type")))
+    role, kind = message.get("role"), message.get("type")
+    role, kind = role if isinstance(role, str) else "", kind if isinstance(kind, str) else ""
     if role in _OTHERS or kind in _OTHERS:
         return
     if kind in _REASONS or message.get("thought") is True:
@@ -112,7 +113,7 @@ def _read(message: dict[str, Any], stack: list[Any], reasons: list[str], calls: 
     function = message.get("function")
     inner = function if isinstance(function, dict) else message
     name = inner.get("name")
-    if isinstance(name, str) and name and (kind in _CALLS or any(key in inner for key in ("arguments", "args"))):
+    if isinstance(name, str) and name and (kind in _CALLS or "arguments" in inner or "args" in inner):
         calls.append(_call(name, next((inner[key] for key in ("arguments", "args", "input") if key in inner), None)))
         return
     reasoning = message.get("reasoning_content") or message.get("reasoning")

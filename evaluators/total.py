@@ -47,7 +47,7 @@ class Scores:
         steps, weights = self.steps, self.weights
         for result in said:
             if result.evaluator in weights:
-                _count(steps, result)
+                _count(steps, result.evaluator, result.score)
             if result.verdict == "fail" and not self.hard:
                 self.hard = _hard_of(result)
 
@@ -59,18 +59,17 @@ class Scores:
         weights = self.weights
         for result in late:
             if result.evaluator in weights:
-                _count(self.late_steps, result)
+                _count(self.late_steps, result.evaluator, result.score)
             if result.verdict == "fail" and not self.late_hard:
                 self.late_hard = _hard_of(result)
 
 
-def _count(sums: dict[str, list[float]], result: Result) -> None:
-    score = result.score
+def _count(sums: dict[str, list[float]], evaluator: str, score: float | None) -> None:
     if score is None:
         return
-    of = sums.get(result.evaluator)
+    of = sums.get(evaluator)
     if of is None:
-        sums[result.evaluator] = [score, 1]
+        sums[evaluator] = [score, 1]
     else:
         of[0] += score
         of[1] += 1

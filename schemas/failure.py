@@ -65,6 +65,8 @@ def failure_of(span: Span, result: Any) -> Failure | None:
             return said
     if result is None or span.kind not in _RESULT_KINDS:
         return None
+    if type(result) is dict and result and _SPEAKING.isdisjoint(result):
+        return None  # most results: none of their keys can tell of an error
     return _result_failure(span, result)
 
 
@@ -234,6 +236,7 @@ _TELLING_KEYS: dict[str, tuple[int, Callable[[str, dict[str, Any]], Found | None
     )
 }
 _TELLING = frozenset(_TELLING_KEYS)
+_SPEAKING = _TELLING | _WRAPPING
 
 
 def _is_error_word(word: Any) -> bool:

@@ -26,6 +26,7 @@ from schemas.otlp_values import (
     fill_attributes,
     get,
     identifier,
+    json_text,
     nanos,
     text,
 )
@@ -43,6 +44,7 @@ class Refusal(NamedTuple):
 
     reason: str
     detail: str
+    value: bytes = b""  # the span as JSON text, where it was read as JSON
 
 
 class _Found(NamedTuple):
@@ -63,7 +65,7 @@ def spans_of_json(document: bytes) -> tuple[list[RawSpan], list[Refusal]]:
         try:
             spans.append(RawSpan(found.resource, found.scope, _span(found.span)))
         except Unreadable as error:
-            refusals.append(Refusal(error.reason, str(error)))
+            refusals.append(Refusal(error.reason, str(error), json_text(found.span).encode("utf-8", "replace")))
     return spans, refusals
 
 

@@ -53,7 +53,7 @@ def text(value: Json) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return text(_json_text(value))
+        return text(json_text(value))
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -265,7 +265,8 @@ def _from_list(value: Json) -> bytes | None:
         return None
 
 
-def _json_text(value: Json) -> str:
+def json_text(value: Json) -> str:
+    """The JSON text of a value; a sentence where it is nested too deeply to have one."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
@@ -273,7 +274,7 @@ def _json_text(value: Json) -> str:
 
 
 def _shown(value: Json) -> str:
-    shown = text(value if isinstance(value, str) else _json_text(value))
+    shown = text(value if isinstance(value, str) else json_text(value))
     return f"{shown[:40]!r}" + (f"... ({len(shown)} characters)" if len(shown) > 40 else "")
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from schemas.result import Result
 
-RECORD_TRACES_MAX = 500  # traces of one record: keeps a record far below the topic's 1 MiB
+RECORD_OUTCOMES_MAX = 1_000  # of one record, about 350 bytes each: far below what the topic takes
 
 
 class Outcome(NamedTuple):

@@ -12,7 +12,7 @@ _NEVER_IN_JSON = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Refused(NamedTuple):
-    """A part of a record that is not a span, with the sentence that says why."""
+    """A part of a record that is not a span (its own bytes, not its neighbours'), with the sentence that says why."""
 
     reason: str
     value: bytes
@@ -22,7 +22,7 @@ def split_record(value: bytes) -> tuple[list[RawSpan], list[Refused]]:
     """Raw spans of a record, and what in it was none. Raises InvalidOtlp when nothing of it can be read."""
     if is_json(value):
         spans, refusals = spans_of_json(value)
-        return spans, [Refused(f"{r.reason}: {r.detail}", value) for r in refusals]
+        return spans, [Refused(f"{r.reason}: {r.detail}", r.value) for r in refusals]
     return split(value), []
 
 

@@ -54,7 +54,11 @@ def specs(settings: Settings) -> tuple[TopicSpec, ...]:
                 **LOG_APPEND,
             },
         ),
-        TopicSpec(settings.outcomes_topic, settings.outcomes_partitions, {**delete_14d, **LOG_APPEND}),
+        TopicSpec(
+            settings.outcomes_topic,
+            settings.outcomes_partitions,
+            {**delete_14d, "max.message.bytes": str(8 << 20), **LOG_APPEND},
+        ),
         TopicSpec(settings.alerts_topic, settings.outcomes_partitions, delete_14d),
         TopicSpec(
             settings.alert_state_topic,

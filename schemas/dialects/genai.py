@@ -69,7 +69,7 @@ def read(view: View) -> Reading:
         given,
         answered,
         view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
-        view.text("gen_ai.response.finish_reasons") or "",
+        view.low("gen_ai.response.finish_reasons"),
     )
 
 
@@ -121,19 +121,23 @@ def _call(view: View, kind: StepKind, agent: str, tool: str) -> Reading:
         answered = told.result if answered is None else answered
     target = _target(view) if kind == "handoff" else ""
     call_id = view.first("gen_ai.tool.call.id", "tool.id", "tool_call.id") or ""
+    if kind == "handoff":
+        agent = view.lowest("gen_ai.handoff.from_agent", "from_agent", "langgraph.command.source_node") or agent
     return Reading(
-        kind=kind,
-        operation=kind,
-        workflow=workflow_of(view),
-        agent=view.lowest("gen_ai.handoff.from_agent", "from_agent", "langgraph.command.source_node") or agent
-        if kind == "handoff"
-        else agent,
-        tool=tool or (f"handoff to {target}" if target else view.name.removeprefix("execute_tool ")),
-        call_id="" if call_id in SENTINELS else call_id,
-        session_id=session_of(view),
-        error_type=error_of(view),
-        arguments=given,
-        result=unwrap.blocks(answered),
+        kind,
+        kind,
+        workflow_of(view),
+        agent,
+        tool or (f"handoff to {target}" if target else view.name.removeprefix("execute_tool ")),
+        "" if call_id in SENTINELS else call_id,
+        "",
+        "",
+        session_of(view),
+        error_of(view),
+        0,
+        0,
+        given,
+        unwrap.blocks(answered),
         target=target,
     )
 

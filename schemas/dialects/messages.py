@@ -113,16 +113,17 @@ def flattened(view: View, *prefixes: str) -> list[str | None]:
             draft = drafts.get(path.at)
             if draft is None:
                 draft = drafts[path.at] = _Draft()
-            _place(draft, path, key, view)
+            if path.what == "content":
+                draft.texts[path.part] = view.text(key) or ""
+            elif path.what == "role":
+                draft.role = view.low(key)
+            else:
+                _place(draft, path, key, view)
     return [_text(drafts) if (drafts := found.get(prefix)) else None for prefix in prefixes]
 
 
 def _place(draft: _Draft, path: _Path, key: str, view: View) -> None:
     match path.what:
-        case "content":
-            draft.texts[path.part] = view.text(key) or ""
-        case "role":
-            draft.role = view.low(key)
         case "call":
             draft.calls.setdefault(path.part, {})[path.field] = view.text(key)
         case "call_id":

@@ -23,7 +23,7 @@ def read(view: View) -> Reading:
     if view.has("gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.request.model"):
         found = genai.read(view)
         definitions = found.tool_definitions or view.text("sk.available_functions")
-        return found._replace(tool_definitions=definitions, finish_reasons=view.first(*_FINISH) or "")
+        return found._replace(tool_definitions=definitions, finish_reasons=view.lowest(*_FINISH))
     view.rule = "9: span name"
     return Reading(
         kind="workflow" if view.name.startswith("workflow.run") else "internal",

@@ -17,8 +17,10 @@ from schemas.span import StepKind
 NAME = "openinference"
 MARKERS = frozenset({"openinference.span.kind"})
 
-_HANDOFF_NAME = re.compile(r"^handoff to (.+)$", re.IGNORECASE)
 _RUN = re.compile(r"^(.+)\.run$")  # smolagents' agents, whose name is nowhere else
+_AGENT = ("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role")
+_AGENT_SET = frozenset(_AGENT)
+_OFFERED = frozenset({"llm.tools", "gen_ai.tool.definitions", "llm.tools.0.tool.json_schema"})
 _CLAUDE = "ClaudeAgentSDK."
 _SDK_TRACE = "openinference.instrumentation.openai_agents"  # an AGENT without a name there is the frame of the run
 _FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' way to end, no tool
@@ -39,17 +41,21 @@ def read(view: View) -> Reading:
             given = _arguments_among_parameters(view)
         answered = unwrap.result(view.captured("gen_ai.tool.call.result", "output.value"))
         schema = view.text("tool.parameters") if given is not None and given[:7] == '{"args"' else None
-        return Reading(
-            kind=kind,
-            operation=kind,
-            workflow=workflow,
-            agent=agent,
-            tool=tool or view.name,
-            call_id=view.first("tool_call.id", "gen_ai.tool.call.id", "tool.id") or answered.call_id,
-            session_id=session,
-            error_type=error,
-            arguments=unwrap.arguments(given, schema),
-            result=answered.text,
+        return Reading(  # by place, for speed: this is a trodden path
+            kind,
+            kind,
+            workflow,
+            agent,
+            tool or view.name,
+            view.first("tool_call.id", "gen_ai.tool.call.id", "tool.id") or answered.call_id,
+            "",
+            "",
+            session,
+            error,
+            0,
+            0,
+            unwrap.arguments(given, schema),
+            answered.text,
         )
     if kind == "internal" and not view.is_root:  # structure: nobody reads its content
         return Reading(kind, kind, workflow, agent, session_id=session, error_type=error)
@@ -72,8 +78,10 @@ def read(view: View) -> Reading:
         view.amount("llm.cost.total") if "llm.cost.total" in view.keys else None,
         asked or view.first("gen_ai.input.messages", "input.value"),
         said or view.first("gen_ai.output.messages", "output.value"),
-        messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
-        view.text("llm.finish_reason") or "",
+        None
+        if view.keys.isdisjoint(_OFFERED)
+        else messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
+        view.low("llm.finish_reason"),
     )
 
 
@@ -88,7 +96,7 @@ def kind_of(view: View, tool: str) -> StepKind:
 
 def kind_of_word(view: View, said: str, tool: str, sdk_trace: str) -> StepKind:
     """The kind by a word of OpenInference's list, as the span's name, tool and place qualify it."""
-    if said == "TOOL" and _HANDOFF_NAME.match(view.name):
+    if said == "TOOL" and view.name[:11].lower() == "handoff to ":
         view.rule = "1: handoff by name"
         return "handoff"
     if said == "TOOL" or (said == "AGENT" and tool):
@@ -107,7 +115,7 @@ def kind_of_word(view: View, said: str, tool: str, sdk_trace: str) -> StepKind:
 def _agent(view: View, kind: StepKind, metadata: dict[str, Any] | None) -> str:
     if view.name.startswith(_CLAUDE):
         return ""  # it says `Agent`, whoever it is: the call above it names the one that was asked
-    said = view.lowest("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role")
+    said = "" if view.keys.isdisjoint(_AGENT_SET) else view.lowest(*_AGENT)
     if said := agent_name(said) or graph_agent(view, metadata):
         return said
     if kind != "agent":

@@ -84,5 +84,5 @@ def _of_a_thinker(view: View, fields: Fields, told: Told) -> dict[str, Any]:
         "input_messages": view.first(*fields.input) or told.input,
         "output_messages": view.first(*fields.output) or told.output,
         "tool_definitions": view.first(*fields.definitions),
-        "finish_reasons": view.first(*fields.finish) or "",
+        "finish_reasons": view.lowest(*fields.finish),
     }

@@ -1,7 +1,7 @@
 """The alert fold of one partition as bytes, and back.
 
 Versioned and bounded (the board caps its series). A version reads its own checkpoints and those of the version before
-it (`checkpoint_upgrade`); anything else is foreign, and the log is folded from its start (decision 0008). It carries
+it (`checkpoint_upgrade`); anything else is foreign, and the log is folded from its start (decision 0010). It carries
 the text of the rules its detectors ran under, since the config log is compacted, and the offset to go on from. The
 filter of seen traces is not in it: whoever restores reads the log from `seen.since` and calls `remember` up to
 `next_offset`. The law: then the fold goes on as if it had never stopped.

@@ -63,7 +63,9 @@ class TrajectoryEngine:
         self.partition = partition
         self.clock_ms = 0  # the log clock: greatest append time seen
         self._policy = policy
-        self._judging = Judging(partition, seq, registry, evaluators, policy.provisional_every_ms)
+        self._judging = Judging(
+            partition, seq, registry, evaluators, policy.provisional_every_ms, policy.trace_spans_max
+        )
         self._traces: dict[TraceKey, Trace] = {}
         self._known: dict[TraceKey, None] = {}  # stored by us or a predecessor; insertion order = age
         self._forgetful = False  # some known ids were dropped: every first-seen id must be asked for

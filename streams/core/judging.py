@@ -42,6 +42,7 @@ class Judging:
     registry: Registry
     evaluators: tuple[Evaluator, ...]
     provisional_every_ms: int
+    trace_spans_max: int
 
     def under(self, seq: int, registry: Registry) -> "Judging":
         """The same under another config."""
@@ -54,7 +55,7 @@ class Judging:
 
     def judge(self, trace: Trace, truths: Truths, clock_ms: int, flush: Flush) -> None:
         """Add to the flush what this trace amounts to; the trace keeps what must be said only once."""
-        trajectory = self._assemble(trace, trace.all_items(), truths)
+        trajectory = self._assemble(trace, trace.all_items(), truths, trace.over_cap)
         results = self._results(trace, trajectory, clock_ms)
         if trace.state == "decided" and trace.outcomes is None:
             trace.outcomes = self._outcomes(trace, trajectory, results, truths)
@@ -68,16 +69,15 @@ class Judging:
             trace.verdicts = verdicts
         flush.trajectories.append(row)
 
-    def _assemble(self, trace: Trace, items: list[Span], truths: Truths) -> Trajectory:
-        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if trace.over_cap else 0)
+    def _assemble(self, trace: Trace, items: list[Span], truths: Truths, over_cap: bool) -> Trajectory:
+        flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if over_cap else 0)
         return assemble(trace.key, items, self.registry, truths, trace.reason, flags)
 
     def _results(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> tuple[Result, ...]:
         if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
             return ()
-        if trace.over_cap:  # which spans came first must not matter: no step is judged (docs/decisions/0003)
-            whole = (result for result in judge(trajectory, None, self.evaluators) if not result.span_id)
-            return tuple(result._replace(event_ns=trace.end_ns) for result in whole)
+        if trajectory.flags & OVER_CAP:
+            return tuple(result._replace(event_ns=trace.end_ns) for result in self._truncated(trajectory))
         local = self._local(trace, trajectory)
         if trace.state == "decided":
             results = self._folded_on(trace, trajectory, local)
@@ -89,6 +89,10 @@ class Judging:
         by_span = {(r.span_id, r.evaluator) for told in local.values() for r in told}
         trace.contextual = tuple(r for r in results if (r.span_id, r.evaluator) not in by_span)
         return results
+
+    def _truncated(self, trajectory: Trajectory) -> list[Result]:
+        """Above the cap no step is judged: which spans came first must not matter (docs/decisions/0003)."""
+        return [result for result in judge(trajectory, None, self.evaluators) if not result.span_id]
 
     def _folded_on(self, trace: Trace, trajectory: Trajectory, local: Known) -> tuple[Result, ...]:
         """All results, from the fold of the last time where the new steps sort after its steps, else from a new one."""
@@ -125,18 +129,21 @@ class Judging:
         self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths
     ) -> TraceOutcomes:
         """What the decision says, of exactly the items received before the deadline."""
-        items = trace.all_items()
-        judged = [s for s in items if trace.reason == "marker" or s.received_ms < trace.deadline_ms]
-        if len(judged) < len(items) and judged:
-            trajectory = self._assemble(trace, judged, truths)
-            same = trace.local_for is trajectory.workflow and not trace.extras
-            results = judge(trajectory, self._local(trace, trajectory) if same else None, self.evaluators)
+        n_judged = trace.n_items if trace.reason == "marker" else trace.received_before(trace.deadline_ms)
+        if 0 < n_judged < trace.n_items:  # the others were late: they change rows, never what was counted
+            judged = [span for span in trace.all_items() if span.received_ms < trace.deadline_ms]
+            trajectory = self._assemble(trace, judged, truths, n_judged > self.trace_spans_max)
+            if trajectory.flags & OVER_CAP:
+                results = tuple(self._truncated(trajectory))
+            else:
+                same = trace.local_for is trajectory.workflow and not trace.extras
+                results = judge(trajectory, trace.local if same else None, self.evaluators)
         trace.workflow = trajectory.workflow_name
         kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
         return TraceOutcomes(
             trace_id=trace.key.trace_id.hex(),
             anchor_ms=trace.anchor_ms,
-            n_items=len(judged),
+            n_items=n_judged or trace.n_items,
             close_reason=trace.reason,
             config_seq=self.seq,
             weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),

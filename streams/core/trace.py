@@ -32,7 +32,9 @@ class Trace:
     items: dict[bytes, Span]
     window: Window
     extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
-    overflow: set[tuple[bytes, int]] = field(default_factory=set)  # identities above the cap
+    overflow: dict[tuple[bytes, int], int] = field(
+        default_factory=dict
+    )  # identities above the cap, with received times
     over_cap: bool = False  # more items than the cap, whichever of them are kept
     start_ns: int = 0  # earliest start and latest end of all items, those above the cap included
     end_ns: int = 0
@@ -73,12 +75,17 @@ class Trace:
         self.start_ns = min(self.start_ns or span.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns)
         if self.n_items >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
-            self.overflow.add((span.span_id, span.content_hash))
+            self.overflow[span.span_id, span.content_hash] = span.received_ms
         elif span.span_id in self.items:
             self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
         self.over_cap = self.n_items > cap
+
+    def received_before(self, deadline_ms: int) -> int:
+        """How many distinct items were received before a time, kept or not."""
+        kept = sum(span.received_ms < deadline_ms for span in self.all_items())
+        return kept + sum(received_ms < deadline_ms for received_ms in self.overflow.values())
 
     def all_items(self) -> list[Span]:
         """The kept items, in no order that means anything."""

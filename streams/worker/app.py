@@ -93,6 +93,7 @@ def create_app(settings: Settings) -> LedgerApp:
     @app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def drain(_app: Any, **_: Any) -> None:
         await scorer.flush()
+        await scorer.flush()  # the marks of what the first one published: else the next owner publishes it again
         await app.consumer.commit()
         await config.stop()
         await producer.stop()

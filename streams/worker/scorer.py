@@ -8,7 +8,6 @@ only when the flush that took it is acknowledged.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 from faust.types import TP
 
@@ -19,7 +18,7 @@ from schemas.expectation import TaskTruth
 from schemas.otlp import InvalidOtlp
 from schemas.registry import EMPTY, Registry
 from schemas.span import RawSpan, Span
-from schemas.topic_record import split_record
+from schemas.topic_record import Refused, split_record
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.window import WindowPolicy
@@ -121,11 +120,12 @@ class Scorer:
         self.own([chunk.tp])
         part = self._partitions[chunk.tp]
         await part.ready.wait()
-        decoded = self._decode(part, chunk)
+        decoded, dead = self._decode(chunk)
         await self._read_back(part, decoded)
         if chunk.dropped or self._partitions.get(part.tp) is not part:
             return  # revoked meanwhile: the next owner gets the chunk again
         self._fold(part, decoded)
+        self._bury(part, dead)  # with its chunk, so that one flush takes both
         part.chunks.append(chunk)
         part.next_offset = chunk.last + 1
         part.clock_anchor = (part.engine.clock_ms, time.monotonic())
@@ -134,34 +134,37 @@ class Scorer:
         if self._rows >= self._settings.flush_rows_max:
             await self.flush()
 
-    def _decode(self, part: Partition, chunk: Chunk) -> Decoded:
+    def _decode(self, chunk: Chunk) -> tuple[Decoded, list[DeadLetter]]:
+        """The spans of the chunk by record, and what of it is none."""
         decoded: Decoded = []
+        dead: list[DeadLetter] = []
         for record in chunk.records:
             tenant = _tenant(record.headers)
+            received_ms = self._received_ms(record.timestamp)
+            raws, refused = _split(record.value or b"")
             spans: list[tuple[Span, RawSpan]] = []
-            for raw in self._split(part, record, tenant):
+            for raw in raws:
                 try:
-                    spans.append(decode(raw, tenant, record.timestamp))
+                    spans.append(decode(raw, tenant, received_ms))
                 except InvalidOtlp as error:
-                    self._bury(part, record, raw.span, str(error), tenant)
-            decoded.append((record.timestamp, spans))
-        return decoded
+                    refused.append(Refused(str(error), raw.span))
+            decoded.append((received_ms, spans))
+            where = record.topic, record.partition, record.offset, tenant
+            dead += [DeadLetter(r.value, r.reason, *where, item, received_ms) for item, r in enumerate(refused)]
+        return decoded, dead
 
-    def _split(self, part: Partition, record: Any, tenant: str) -> list[RawSpan]:
-        try:
-            raws, refused = split_record(record.value or b"")
-        except InvalidOtlp as error:
-            self._bury(part, record, record.value or b"", str(error), tenant)
-            return []
-        for refusal in refused:
-            self._bury(part, record, refusal.value, refusal.reason, tenant)
-        return raws
+    def _received_ms(self, timestamp_ms: int) -> int:
+        """The append time of a record. Where a producer set it (accept_create_time) it may lie in the future: not here."""
+        if not self._settings.accept_create_time:
+            return timestamp_ms
+        return max(0, min(timestamp_ms, int(time.time() * 1000)))
 
-    def _bury(self, part: Partition, record: Any, value: bytes, reason: str, tenant: str) -> None:
-        part.dead.append(DeadLetter(value, reason, record.topic, record.partition, record.offset, tenant))
-        tally = part.tally.setdefault(tenant, Tally())
-        tally.spans += 1
-        tally.dead_lettered += 1
+    def _bury(self, part: Partition, dead: list[DeadLetter]) -> None:
+        part.dead += dead
+        for letter in dead:
+            tally = part.tally.setdefault(letter.tenant, Tally())
+            tally.spans += 1
+            tally.dead_lettered += 1
 
     def _fold(self, part: Partition, decoded: Decoded) -> None:
         engine = part.engine
@@ -261,6 +264,14 @@ class Scorer:
     def open_traces(self) -> int:
         """Open traces of all partitions."""
         return sum(part.engine.open_traces for part in self._partitions.values())
+
+
+def _split(value: bytes) -> tuple[list[RawSpan], list[Refused]]:
+    """The raw spans of a record and what in it was none; all of it, where no span can be told from another."""
+    try:
+        return split_record(value)
+    except InvalidOtlp as error:
+        return [], [Refused(str(error), value)]
 
 
 def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:

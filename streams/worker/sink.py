@@ -10,7 +10,7 @@ bug of ours must not empty the stream into the dlq.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.ledger import DeadLetter as DeadLetterRow
 from schemas.ledger import LedgerRow
-from schemas.outcome import RECORD_TRACES_MAX, OutcomeRecord, encode, partition_of
+from schemas.outcome import RECORD_OUTCOMES_MAX, OutcomeRecord, TraceOutcomes, encode, partition_of
 from schemas.rows import SpanRow
 from streams.core.flush import DecidedTrace, Flush
 from streams.settings import Settings
@@ -30,6 +31,9 @@ from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import StopWorker
 
 BACKOFF_MAX_S = 30.0
+# Of a dead letter on the dlq topic: garbage of any size must fit, or its partition would stop for ever.
+DEAD_BYTES_MAX = 1 << 20
+_REASON_CHARS, _DETAIL_CHARS = 100, 2_000
 DEAD_IN_A_ROW_MAX = 1_000
 DEAD_SHARE_MAX = 0.01
 DEAD_SHARE_AFTER = 10_000  # rows before the share means anything
@@ -45,9 +49,11 @@ class DeadLetter(NamedTuple):
     value: bytes
     reason: str
     topic: str
-    partition: int
+    partition: int  # -1: a row of ours, which came from no one record
     offset: int
     tenant: str
+    item: int = 0  # its place among the dead letters of its record
+    received_ms: int = 0
 
 
 class TooManyDeadLetters(StopWorker):
@@ -79,7 +85,12 @@ class Sink:
         self._thread = ThreadPoolExecutor(1, "writer")
         self._readers = ThreadPoolExecutor(1, "reader")
         self._rows_seen = self._dead_seen = self._dead_in_a_row = 0
-        self.retrying = False
+        self._waiting = 0  # attempts that failed and are tried again
+
+    @property
+    def retrying(self) -> bool:
+        """Whether anything waits for the store or for Kafka."""
+        return self._waiting > 0
 
     async def write(self, batch: Batch) -> None:
         """Make all of the batch durable and published. Raises TooManyDeadLetters; retries everything else for ever."""
@@ -99,8 +110,13 @@ class Sink:
         dead += await self._insert(self._writer.write_ledger, batch.ledger)
         hit("after_trajectories")
         hit("before_outcomes")
-        await self._forever(lambda: self._publish([d for f in batch.flushes for d in f.decided], dead))
-        hit("after_outcomes")
+        decided = [d for f in batch.flushes for d in f.decided]
+        await self._forever(lambda: self._publish(decided, dead))
+        if decided:
+            hit("after_outcomes")
+        await self._insert(
+            self._writer.write_dead_letters, [index_row(letter) for letter in dead if letter.offset >= 0]
+        )
 
     async def _insert(self, insert: Callable[[list[Row]], None], rows: list[Row]) -> list[DeadLetter]:
         """Insert the rows, bisecting data errors; the rows that cannot be stored come back as dead letters."""
@@ -124,21 +140,21 @@ class Sink:
         return await self._forever(lambda: loop.run_in_executor(self._readers, query, *args))
 
     async def _forever(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
-        delay = 0.2
-        while True:
-            try:
-                answer = await attempt()
-            except (StoreUnavailable, KafkaError, OSError) as error:
-                if not self.retrying:
-                    log.warning("waiting: %s; retrying until it succeeds", error)
-                self.retrying = True
+        delay = 0.0
+        try:
+            while True:
+                try:
+                    return await attempt()
+                except (StoreUnavailable, KafkaError, OSError) as error:
+                    if not delay:
+                        self._waiting += 1
+                        log.warning("waiting: %s; retrying until it succeeds", error)
+                delay = min(delay * 2 or 0.2, BACKOFF_MAX_S)
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, BACKOFF_MAX_S)
-            else:
-                if self.retrying:
-                    log.warning("the wait is over")
-                self.retrying = False
-                return answer
+        finally:
+            if delay:
+                self._waiting -= 1
+                log.warning("the wait is over")
 
     def _bury(self, row: Any, reason: str) -> DeadLetter:
         self._rows_seen += 1
@@ -161,27 +177,52 @@ class Sink:
             pending.append(
                 await self._producer.send(self._settings.outcomes_topic, encode(record), key=key, partition=partition)
             )
-        for letter in dead:
-            headers = [(name, str(value).encode()) for name, value in letter._asdict().items() if name != "value"]
-            pending.append(
-                await self._producer.send(
-                    self._settings.dlq_topic,
-                    letter.value,
-                    partition=max(letter.partition, 0) % self._settings.dlq_partitions,
-                    headers=headers,
-                )
-            )
+        pending += [await self._send_dead(letter) for letter in dead]
         await asyncio.gather(*pending)
+
+    async def _send_dead(self, letter: DeadLetter) -> Awaitable[Any]:
+        sent: Awaitable[Any] = await self._producer.send(
+            self._settings.dlq_topic,
+            letter.value[:DEAD_BYTES_MAX],
+            partition=max(letter.partition, 0) % self._settings.dlq_partitions,
+            headers=headers_of(letter),
+        )
+        return sent
+
+
+def headers_of(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    """What is known of a dead letter. `bytes` is its whole length: above the bound only its beginning is kept."""
+    said = {**letter._asdict(), "value": None, "bytes": len(letter.value)}
+    return [(name, str(value).encode("utf-8", "replace")) for name, value in said.items() if value is not None]
+
+
+def index_row(letter: DeadLetter) -> DeadLetterRow:
+    """Where a dead letter came from, for SQL: a reason of low cardinality, and the whole sentence."""
+    reason = letter.reason.partition(":")[0][:_REASON_CHARS]
+    topic, partition, offset = letter.topic, letter.partition, letter.offset
+    return DeadLetterRow(
+        topic, partition, offset, letter.item, letter.tenant, reason, letter.reason[:_DETAIL_CHARS], letter.received_ms
+    )
 
 
 def records_of(decided: Sequence[DecidedTrace]) -> list[OutcomeRecord]:
-    """Decided traces as outcome records: one (tenant, workflow) each, at most `RECORD_TRACES_MAX` traces."""
+    """Decided traces as outcome records: one (tenant, workflow) each, at most `RECORD_OUTCOMES_MAX` outcomes or one trace."""
     records = []
     by_series = sorted(decided, key=lambda d: (d.key.tenant, d.workflow))
     for (tenant, workflow), group in groupby(by_series, key=lambda d: (d.key.tenant, d.workflow)):
-        traces = [d.outcomes for d in group]
-        records += [
-            OutcomeRecord(tenant, workflow, tuple(traces[at : at + RECORD_TRACES_MAX]))
-            for at in range(0, len(traces), RECORD_TRACES_MAX)
-        ]
+        records += [OutcomeRecord(tenant, workflow, part) for part in parts_of([d.outcomes for d in group])]
     return records
+
+
+def parts_of(traces: Sequence[TraceOutcomes]) -> Iterator[tuple[TraceOutcomes, ...]]:
+    """The traces in their order, cut where a record would hold too many outcomes."""
+    part: list[TraceOutcomes] = []
+    held = 0
+    for trace in traces:
+        if part and held + len(trace.outcomes) > RECORD_OUTCOMES_MAX:
+            yield tuple(part)
+            part, held = [], 0
+        part.append(trace)
+        held += len(trace.outcomes)
+    if part:
+        yield tuple(part)

@@ -2,7 +2,8 @@
 
 The whole is the CPU time of a real scorer process that works off a topic prepared as the gateway packs it, on the local stack,
 from the first record to the last decided trace; starting and joining the group are left out. The parts run alone, in this
-process, on the same records. Exit code 1 when the whole misses the gate.
+process, on the same records. All evaluators are on, with tools, policy, budgets and task truth. Exit code 1 when the whole
+misses the gate.
 """
 
 import asyncio
@@ -26,16 +27,18 @@ from schemas.decode import decode
 from schemas.otlp import split
 from schemas.outcome import encode_trace
 from schemas.partition import sarama
-from schemas.registry import EMPTY
 from schemas.trajectory import TraceKey
+from streams.config_log import publish_config
 from streams.core.assemble import assemble
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.local.ports import ANY, PortsAsked
 from streams.local.stack import STORES, LocalStack
 from streams.store.client import connect
+from streams.store.expectations import load
 from streams.store.migrate import migrate
 from streams.store.writer import Writer
 from streams.topics import ensure_topics, kafka_options
+from tests.bench.evaluators import long_traces
 
 SPANS = int(os.environ.get("STEPWATCH_BENCH_SPANS", "100000"))
 PARTITIONS = 12
@@ -55,17 +58,25 @@ def shared_tool() -> Path:
 
 
 def records(folder: Path) -> list[tuple[int, bytes]]:
-    """(partition, record) of the corpus, packed."""
+    """(partition, record) of the corpus, packed; every root names the task that the truth is about."""
     subprocess.run([sys.executable, shared_tool(), folder, str(SPANS)], check=True, stdout=subprocess.DEVNULL)
     held: dict[int, list[bytes]] = {}
     packed = []
     for key, value in _framed((folder / "bytrace.rec").read_bytes()):
         partition = sarama(key, PARTITIONS)
         batch = held.setdefault(partition, [])
-        batch.append(value)
+        batch.append(_with_task(value))
         if len(batch) == PACK:
             packed.append((partition, b"".join(held.pop(partition))))  # concatenated exports are one export
     return packed + [(partition, b"".join(batch)) for partition, batch in held.items()]
+
+
+def _with_task(value: bytes) -> bytes:
+    export = ExportTraceServiceRequest.FromString(value)
+    for span in export.resource_spans[0].scope_spans[0].spans:
+        if not span.parent_span_id:
+            span.attributes.add(key="stepwatch.task.id").value.string_value = long_traces.TASK
+    return bytes(export.SerializeToString())
 
 
 def _framed(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -91,20 +102,22 @@ def parts(corpus: list[tuple[int, bytes]], stack: LocalStack) -> dict[str, float
     traces: dict[bytes, list[Any]] = {}
     for span, _ in decoded:
         traces.setdefault(span.trace_id, []).append(span)
+    made = long_traces.generator(shared_tool().parents[1])
+    registry, truths = long_traces.registry(made, evaluators_on=True), long_traces.truths(made)
     assembled = timed(
         "assemble",
-        lambda: [assemble(TraceKey("default", t), s, EMPTY, {}, "root_ended") for t, s in traces.items()],
+        lambda: [assemble(TraceKey("default", t), s, registry, truths, "root_ended") for t, s in traces.items()],
     )
     local = timed(
         "evaluate, span-local",
         lambda: [{s.span.span_id: judge_span(s.span, t.workflow) for s in t.steps} for t in assembled],
     )
     timed("evaluate, contextual", lambda: [judge(t, known) for t, known in zip(assembled, local, strict=True)])
-    engine = TrajectoryEngine(0, EnginePolicy())
+    engine = TrajectoryEngine(0, EnginePolicy(), registry=registry)
     for span, raw in decoded:
         engine.fold(span, raw)
     engine.finish()
-    flush = engine.take({})
+    flush = engine.take(truths)
     writer = Writer(connect(stack.settings))
     writer.write_spans(flush.spans[:10])  # the first insert of a process loads the types
 
@@ -177,6 +190,9 @@ async def main() -> int:
         async with stack:
             await ensure_topics(stack.settings.model_copy(update={"spans_partitions": PARTITIONS}))
             await asyncio.to_thread(migrate, stack.settings)
+            made = long_traces.generator(shared_tool().parents[1])
+            await publish_config(stack.settings, long_traces.registry_text(made, evaluators_on=True), None)
+            load(connect(stack.settings), list(long_traces.truths(made).values()))
             screen.print(f"{SPANS} spans in {len(corpus)} records; the scorer works them off ...")
             cpu_s, rows = await whole(corpus, stack)
             alone = parts(corpus, stack)

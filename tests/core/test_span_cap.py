@@ -43,3 +43,25 @@ def test_above_the_cap_the_run_keeps_its_name_and_every_result_says_truncated():
     row = final([*SPANS, ROOT])
     assert (row.workflow, row.task_id, row.n_items) == ("refund", "t1", 9)
     assert {(r.span_id, r.reason_code) for r in row.results} == {(b"", "truncated")}
+
+
+@pytest.mark.parametrize("late_first", [True, False], ids=["folded before the take", "folded after it"])
+@pytest.mark.parametrize("early", [3, CAP + 2])
+def test_spans_that_are_late_change_no_outcome_even_where_they_cross_the_cap(late_first, early):
+    engine = TrajectoryEngine(0, EnginePolicy(trace_spans_max=CAP))
+    engine.tick(EPOCH_MS)
+    for span in [*SPANS[: early - 1], ROOT]:
+        engine.fold(span, RAW)
+    engine.tick(EPOCH_MS + 60_000)  # decided
+    late = [span._replace(received_ms=EPOCH_MS + 60_000) for span in SPANS[early - 1 :]]
+    if late_first:
+        for span in late:
+            engine.fold(span, RAW)
+    (decided,) = engine.take({}).decided
+    alone = TrajectoryEngine(0, EnginePolicy(trace_spans_max=CAP))
+    for span in [*SPANS[: early - 1], ROOT]:
+        alone.fold(span, RAW)
+    alone.tick(EPOCH_MS + 60_000)
+    assert decided.outcomes == alone.take({}).decided[0].outcomes
+    steps = {outcome.step for outcome in decided.outcomes.outcomes}
+    assert (steps == {"(trajectory)"} or not steps) == (early > CAP)

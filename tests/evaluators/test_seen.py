@@ -1,12 +1,14 @@
 """What a run has seen: whose words count, how values may be written, and that nothing is read twice."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evaluators.base import Context
+from evaluators.base import MAYBE_CALLS, Context
 from evaluators.derived import is_derived
-from evaluators.literals import UNITS, amount_of, amounts_in, ids_in, is_id, leaves, numbers
-from evaluators.pool import ASKED_MAX
-from evaluators.seen import Seen
+from evaluators.literals import UNITS, amount_of, amounts_in, forms_of, ids_in, is_id, leaves, numbers, spelled
+from evaluators.pool import ASKED_MAX, Pool, Text, stands, stands_alone
+from evaluators.seen import QUICK_MAX, Seen
 from schemas.span import TRUNCATED
 from tests.builders import llm_span, root_span, step, text_of, tool_span, workflow
 
@@ -27,10 +29,17 @@ def heard(*messages, n=1, **fields):
     return llm_span(n, "", input_messages=text_of(list(messages)), **fields)
 
 
+def goes_on(context, span):
+    one = step(len(context.steps), span)
+    context.steps.append(one)
+    if one.span.kind in MAYBE_CALLS:
+        context.calls.append(one)
+
+
 def seen(*spans):
     context = Context(workflow(), None)
-    context.steps += [step(index, one) for index, one in enumerate(spans)]
-    context.steps.append(step(len(spans), root_span(99)))  # the run goes on: what the last call brought is seen
+    for span in (*spans, root_span(99)):  # the run goes on: what the last call brought is seen
+        goes_on(context, span)
     return Seen(context)
 
 
@@ -244,10 +253,34 @@ def test_the_input_of_a_root_that_is_no_step_is_the_frame():
 def test_what_a_call_brings_is_seen_after_it_and_not_by_itself():
     context = Context(workflow(), None)
     state = Seen(context)
-    context.steps.append(step(0, tool_span(1, "find", {}, "order O-20417")))
+    goes_on(context, tool_span(1, "find", {}, "order O-20417"))
     assert not state.holds("O-20417")
-    context.steps.append(step(1, tool_span(2, "find", {}, "nothing")))
+    goes_on(context, tool_span(2, "find", {}, "nothing"))
     assert state.holds("O-20417")
+
+
+_TEXTS = st.text(st.sampled_from("O1589-., '_$aé\\nu\"\n:"), max_size=30)
+
+
+@given(_TEXTS, st.sampled_from(["O-15", "O15", "5-8-9", "1589", "158 9"]), _TEXTS)
+def test_an_id_that_is_found_as_it_is_would_be_found_by_reading(before, value, after):
+    pool = Pool()
+    pool.add(Text(f"{before}{value}{after}"))
+    assert not stands(f"{before}{value}{after}", value) or pool.holds(forms_of(value))
+
+
+@given(_TEXTS, st.sampled_from([15, 1589, 158.9, 15.89, 0.5]), _TEXTS)
+def test_a_number_that_is_found_as_it_is_would_be_found_by_reading(before, number, after):
+    amount = round(number * UNITS)
+    pool = Pool()
+    pool.add(Text(f"{before}{spelled(amount)}{after}"))
+    assert not stands_alone(f"{before}{spelled(amount)}{after}", spelled(amount)) or pool.has_number(amount)
+
+
+@pytest.mark.parametrize("value", ["O-48213", "O-48214"])
+def test_many_questions_are_answered_as_the_first_one_was(value):
+    state = seen(tool_span(1, "find", {}, "order O-48213"))
+    assert [state.holds(value) for _ in range(QUICK_MAX + 2)] == [value == "O-48213"] * (QUICK_MAX + 2)
 
 
 def test_a_talk_that_is_said_twice_counts_once():

@@ -92,6 +92,22 @@ def test_restarts_at_any_places_change_no_event(log: list[Entry], places: list[i
     assert emitted == undisturbed
 
 
+@given(logs(), st.integers(0, 200), CHANGES)
+@settings(max_examples=40, deadline=None)
+def test_an_older_checkpoint_only_says_again_what_was_said(
+    log: list[Entry], place: int, texts: tuple[str, str]
+) -> None:
+    """As when the checkpoint of a fenced alerter lands last."""
+    cut = place % len(log)
+    fold = folded(texts)
+    said = run(fold, log[:cut])
+    older = restarted(fold, log, cut, texts)
+    said += run(fold, log[cut:], cut)
+    again = run(older, log[cut:], cut)
+    assert said[len(said) - len(again) :] == again
+    assert len({e.id for e in alerts(said)}) == len(alerts(said))
+
+
 @given(logs(), CHANGES)
 @settings(max_examples=40, deadline=None)
 def test_each_episode_has_one_resolve_once_its_rules_are_gone_and_nothing_follows_it(

@@ -283,9 +283,10 @@ def test_attributes_are_read_from_a_list_a_flat_map_and_nested_maps(attributes: 
 def test_a_bad_span_is_refused_with_a_sentence_and_its_neighbours_go_through(
     span: Any, reason: str, sentence: str
 ) -> None:
-    found, detail = refusal_of(span)
+    found, detail, value = refusal_of(span)
     assert found == reason
     assert sentence in detail
+    assert orjson.loads(value) == span, "its own bytes, not its neighbours'"
 
 
 def test_a_refusal_never_repeats_more_than_a_glimpse_of_the_value() -> None:

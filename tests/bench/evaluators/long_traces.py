@@ -108,6 +108,11 @@ def _parts(trace: tuple[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
 
 
 def registry(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) -> Registry:
+    """The registry of `registry_text`, read."""
+    return parse_registry(registry_text(made, evaluators_on, hostile=hostile), "workflows.yaml")
+
+
+def registry_text(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) -> str:
     """Tools, policy and budgets for the generated workflows; every evaluator on, or every one off.
 
     The generator draws every id and every word, so a `hostile` registry, which takes the id for the customer's and wants
@@ -132,7 +137,7 @@ def registry(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) ->
             "cost_budget_usd": 5.0,
         }
         workflows.append({"name": name, "tools": declared, "policy": policy, "evaluators": settings})
-    return parse_registry(json.dumps({"workflows": workflows}), "workflows.yaml")
+    return json.dumps({"workflows": workflows})
 
 
 def truths(made: ModuleType) -> dict[tuple[str, str], TaskTruth]:
