@@ -21,10 +21,10 @@ FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOLLOWS = ("alerts tail",)  # run until the reader has seen enough
 FOLLOWED_S = 8.0
 ELSEWHERE = {
-    "make demo": "its parts run in tests/integration and tests/demo; CI machines run it before a release",
-    "make test": "this very run",
-    "stepwatch up": "tests/integration/test_local_stack.py",
-    "stepwatch down": "tests/integration/test_local_stack.py",
+    "make demo": "tests/integration/test_demo.py plays it faster; that the target is there is tested below",
+    "make test": "runs the tests, these among them",
+    "stepwatch up": "tests/integration/test_stack_console.py; its Ctrl-C: tests/integration/test_interrupt.py",
+    "stepwatch down": "tests/integration/test_stack_console.py",
     "stepwatch gateway": "the stack runs it",
     "stepwatch scorer": "the stack runs it",
     "stepwatch alerter": "the stack runs it",

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from streams.local.ports import ANY, PortsAsked
 from streams.local.stack import STORES, LocalStack
+from tests.integration.pipeline import Recorded, record
 
 HERE = Path(__file__).parent
 FREE_PORTS = PortsAsked(ANY, ANY, ANY)
@@ -61,3 +62,9 @@ async def new_stack(tmp_path: Path) -> AsyncIterator[NewStack]:
             return await running.enter_async_context(LocalStack(data_dir or tmp_path / "own stack", **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """The recorded runs as traces, made once for the session; without the data its tests skip."""
+    return record(tmp_path_factory.mktemp("recorded runs"))

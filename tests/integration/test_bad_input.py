@@ -1,11 +1,11 @@
 """Bad input beside good: the good goes through, the bad is flagged, dead-lettered or refused with a sentence."""
 
-import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -16,16 +16,31 @@ from schemas.span import CLOCK_SUSPECT, INVALID_UTF8
 from streams.local.stack import LocalStack
 from streams.topics import kafka_options
 from tests.integration.conftest import NewStack
-from tests.integration.test_pipeline import FAST, PARTS, query, until
+from tests.integration.pipeline import FAST, LEDGER, PARTS, query, records_of, run, until
 
 DAY_NS = 86_400_000_000_000
 NOW_NS = 1_790_000_000_000_000_000
+PLACE = sarama((156).to_bytes(16, "big").hex().encode(), 6)
+REGISTRY = """
+workflows:
+  - name: shop
+    tools: [{name: pay, parameters: {type: object, properties: {id: {type: string}}, required: [id]}}]
+"""
+WIRE = "Error parsing message with type 'stepwatch.{}': Wire format was corrupt"
+REASONS = [  # of the records that are put on the topic below
+    f"not an OTLP trace export: {WIRE.format('Traces')}",
+    "not JSON: Expecting value: line 1 column 20 (char 19)",
+    f"not an OTLP span: {WIRE.format('Span')}",
+    "bad_trace_id: trace id must be 16 bytes (32 hex characters), not '0000000000'",
+]
 
 
 def request() -> ExportTraceServiceRequest:
     """150 good traces of 150 different days, and beside them bad ones of every kind."""
     message = ExportTraceServiceRequest()
-    spans = message.resource_spans.add().scope_spans.add().spans
+    sent = message.resource_spans.add()
+    sent.resource.attributes.add(key="service.name").value.string_value = "shop"
+    spans = sent.scope_spans.add().spans
     for n in range(150):
         add(spans, n + 1, start=NOW_NS - n * DAY_NS)
     add(spans, 151, start=0)  # 1970
@@ -49,19 +64,35 @@ def add(spans: Any, n: int, start: int = NOW_NS, trace_id: bytes | None = None, 
 
 async def test_bad_spans_cost_none_of_their_neighbours(new_stack: NewStack, tmp_path: Path) -> None:
     stack = await new_stack(parts=PARTS, environment=FAST)
+    registry = tmp_path / "workflows.yaml"
+    registry.write_text(REGISTRY)
+    await run(stack, "config", "apply", registry)
     body = request().SerializeToString().replace(b"bad utf8 ?!?!", b"bad utf8 \xff\xfe\xff\xfe")
     answer = await _post(stack, body)
     assert answer.partial_success.rejected_spans == 1
     assert "trace id" in answer.partial_success.error_message
 
-    await _produce(stack, b"\x0a\xff garbage", b'{"resourceSpans": [}', _broken_span())
-    await until(stack, "SELECT uniqExact(trace_id) FROM v1_trajectories WHERE final", [155])
+    bad = (b"\x0a\xff garbage", b'{"resourceSpans": [}', _broken_span(), _short_id())
+    offsets = await _produce(stack, *bad)
+    await until(stack, "SELECT uniqExact(trace_id) FROM v1_trajectories WHERE final", [156])
     flags = "SELECT countIf(bitAnd(flags, {0}) != 0) FROM spans FINAL WHERE trace_id = unhex('{1}')"
     for n, flag in ((151, CLOCK_SUSPECT), (152, CLOCK_SUSPECT), (154, INVALID_UTF8)):
         assert query(stack, flags.format(flag, n.to_bytes(16, "big").hex())) == [(1,)]
-    reasons = await _dead_letters(stack, 3)
-    assert all(reason for reason in reasons)
-    assert query(stack, "SELECT count() FROM v1_ledger WHERE NOT closes") == [(0,)]
+    not_json = query(
+        stack,
+        "SELECT span_id, verdict, reason_code FROM v1_results WHERE evaluator = 'ParameterValidation' "
+        f"AND trace_id = '{(153).to_bytes(16, 'big').hex()}'",
+    )
+    assert not_json == [((153).to_bytes(8, "big").hex(), "fail", "not_json")]
+
+    where = [(stack.settings.spans_topic, PLACE, offset) for offset in offsets]
+    letters = await _dead_letters(stack)
+    assert [(*place, "default", reason) for place, reason in zip(where, REASONS, strict=True)] == letters
+    await until(stack, "SELECT count() FROM v1_dead_letters", [len(bad)])
+    told = query(stack, "SELECT topic, partition, offset, tenant, reason, detail FROM v1_dead_letters ORDER BY offset")
+    assert told == [(*letter[:4], letter[4].partition(":")[0], letter[4]) for letter in letters]
+    in_log = 154 + 2 + 4  # taken by the gateway, good ones beside bad ones, dead ones
+    await until(stack, LEDGER, [in_log, in_log, len(bad), 0])
 
 
 def _broken_span() -> bytes:
@@ -86,25 +117,27 @@ async def _post(stack: LocalStack, body: bytes) -> ExportTraceServiceResponse:
         return ExportTraceServiceResponse.FromString(await response.read())
 
 
-async def _produce(stack: LocalStack, *records: bytes) -> None:
+def _short_id() -> bytes:
+    """One record, JSON as a Collector writes it, with a span whose trace id is cut short beside one that is good."""
+    times = {"startTimeUnixNano": str(NOW_NS), "endTimeUnixNano": str(NOW_NS + 1)}
+    ids = ((156).to_bytes(16, "big").hex()[:10], (157).to_bytes(16, "big").hex())
+    spans = [{"traceId": trace, "spanId": "00000000000000aa", "name": "chat", **times} for trace in ids]
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
+
+
+async def _produce(stack: LocalStack, *records: bytes) -> list[int]:
+    """Put records on the topic as they are; their offsets."""
     producer = AIOKafkaProducer(**kafka_options(stack.settings))
     await producer.start()
-    partition = sarama((156).to_bytes(16, "big").hex().encode(), 6)
-    for record in records:
-        await producer.send_and_wait(stack.settings.spans_topic, record, partition=partition)
+    sent = [await producer.send_and_wait(stack.settings.spans_topic, r, partition=PLACE) for r in records]
     await producer.stop()
+    return [place.offset for place in sent]
 
 
-async def _dead_letters(stack: LocalStack, wanted: int) -> list[str]:
-    consumer = AIOKafkaConsumer(**kafka_options(stack.settings), group_id=None, auto_offset_reset="earliest")
-    await consumer.start()
-    consumer.assign([TopicPartition(stack.settings.dlq_topic, p) for p in range(stack.settings.dlq_partitions)])
-    reasons: list[str] = []
-    try:
-        async with asyncio.timeout(60):
-            while len(reasons) < wanted:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    reasons += [dict(record.headers)["reason"].decode() for record in records]
-    finally:
-        await consumer.stop()
-    return reasons
+async def _dead_letters(stack: LocalStack) -> list[tuple[str, int, int, str, str]]:
+    """What the dlq's headers say of each: topic, partition and offset it came from, tenant, reason."""
+    found = []
+    for record in await records_of(stack.settings, stack.settings.dlq_topic):
+        said = {name: value.decode() for name, value in record.headers}
+        found.append((said["topic"], int(said["partition"]), int(said["offset"]), said["tenant"], said["reason"]))
+    return sorted(found)

@@ -6,8 +6,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from streams.topics import kafka_options
 from streams.worker.sink import DEAD_BYTES_MAX
 from tests.integration.conftest import NewStack
+from tests.integration.pipeline import FAST, PARTS, query, until
 from tests.integration.test_bad_input import add
-from tests.integration.test_pipeline import FAST, PARTS, query, until
 
 GARBAGE = b"\xff" * (12 << 20)  # fits the topic compressed, and no request of ours as it is
 
