@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from evaluators.base import Context
 from evaluators.literals import forms_of, leaves, spelled
+from evaluators.messages import Messages
 from evaluators.pool import Pool, Text, stands, stands_alone
 from schemas.lazy import lazy
-from schemas.payload import is_placeholder, json_or_text
+from schemas.payload import is_placeholder
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
@@ -24,18 +25,6 @@ MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held ag
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
 _LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 _CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
-# Who speaks, as `role` or `type` of a message or of a part, in the dialects of OpenAI, Anthropic, GenAI, LangChain.
-_OWN = frozenset(
-    {"assistant", "model", "ai", "aimessage", "aimessagechunk", "tool_call", "tool_use", "function_call"}
-    | {"server_tool_call", "reasoning", "thinking"}
-)
-_RESULTS = frozenset(
-    {"tool", "function", "toolmessage", "tool_call_response", "tool_result", "server_tool_call_response"}
-    | {"function_call_output"}
-)
-_OWN_KEYS = frozenset({"tool_calls", "function_call"})
-_FORM_KEYS = frozenset({"role", "type", "finish_reason"})
-_ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "result", "content", "output")
 _SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
 # What a redactor leaves inside a text; and, to find quickly that there is none, what capitals and marks it begins with.
 _MASKS = re.compile(
@@ -58,7 +47,7 @@ class Seen:
         self._taken = 0
         self._quick = 0  # questions that were answered by a look at the results, or not
         self.framed = False  # whether the root is a step, and was seen
-        self._parts: list[tuple[_Messages, bytes]] = []  # not yet told apart, and their digits
+        self._parts: list[tuple[Messages, bytes]] = []  # not yet told apart, and their digits
         self._heard: dict[str, str] = {}  # by agent: the newest input messages
         self._answered: set[str] = set()  # results that were captured themselves, and the ids of their calls
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
@@ -158,7 +147,7 @@ class Seen:
             pool = Pool()
             for root in roots:
                 if root.input_messages and not is_step(root.kind):
-                    pool.add(Text(root.input_messages, _Messages(root.input_messages, frozenset()).all))
+                    pool.add(Text(root.input_messages, Messages(root.input_messages, frozenset()).all))
             self._roots = roots, pool
         return self._roots[1]
 
@@ -241,67 +230,12 @@ class Seen:
         if len(raw) < 8 and not raw.strip("[] \n"):
             return
         self._unmasked.append(raw)
-        part = _Messages(raw, self._answered)
+        part = Messages(raw, self._answered)
         text = Text(raw, part.all)
         self._said.add(text)
         self._parts.append((part, text.digits))
         if not self._speaks:
             self._speaks = any(who in raw for who in _SPEAKERS) or bool(part.words().strip())
-
-
-class _Messages:
-    """Input messages, read once, when needed."""
-
-    def __init__(self, raw: str, answered: "set[str] | frozenset[str]") -> None:
-        self.raw, self._answered = raw, answered
-        self._sorted: tuple[list[str], list[str]] | None = None
-
-    def words(self) -> str:
-        return "\n".join(self._sort()[0])
-
-    def results(self) -> str:
-        return "\n".join(self._sort()[1])
-
-    def all(self) -> str:
-        return f"{self.words()}\n{self.results()}"
-
-    def _sort(self) -> tuple[list[str], list[str]]:
-        if self._sorted is None:
-            value = json_or_text(self.raw)
-            self._sorted = ([], [])
-            self._walk(value, *self._sorted)
-        return self._sorted
-
-    def _walk(self, value: Any, words: list[str], results: list[str]) -> None:
-        """Texts of a message of any of the usual shapes, into the list of who said them."""
-        stack: list[tuple[Any, list[str]]] = [(value, words)]
-        while stack:
-            at, into = stack.pop()
-            if isinstance(at, dict):
-                speaker = _speaker(at)
-                if speaker in _OWN:
-                    continue
-                if speaker in _RESULTS:
-                    if any(isinstance(at.get(key), str) and at[key] in self._answered for key in _ANSWER_KEYS):
-                        continue  # a result that is here itself: an error without its echo
-                    into = results
-                for key, item in at.items():
-                    if key not in _OWN_KEYS and key not in _FORM_KEYS:
-                        if into is results:
-                            into.append(key)  # results that are objects may be keyed by id
-                        stack.append((item, into))
-            elif isinstance(at, list):
-                stack.extend((item, into) for item in at)
-            elif at is not None:
-                into.append(str(at))
-
-
-def _speaker(message: dict[str, Any]) -> str:
-    for said in (message.get("role"), message.get("type")):
-        if isinstance(said, str) and (said.lower() in _OWN or said.lower() in _RESULTS):
-            return said.lower()
-    lc = message.get("id")  # LangChain serialises a message as {"lc": 1, "id": [..., "AIMessage"], "kwargs": ...}
-    return lc[-1].lower() if isinstance(lc, list) and lc and isinstance(lc[-1], str) else ""
 
 
 def _without_echo(step: Step) -> str:
