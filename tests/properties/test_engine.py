@@ -218,6 +218,30 @@ def test_where_flushes_fall_changes_nothing(
             assert again == row._replace(last_log_ms=again.last_log_ms)
 
 
+BETWEEN = {
+    "nothing": (),
+    "flush": ("flush",),
+    "config": ("config", "flush"),
+}  # that flush is the last under the old one
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    log=logs(), between=st.lists(st.sampled_from([*BETWEEN]), min_size=8, max_size=12), cap=CAPS, kept_from=KEPT_FROM
+)
+def test_a_final_row_is_judged_under_the_one_config_it_names_whatever_was_in_force_before(
+    log: list[Record], between: list[str], cap: int, kept_from: int
+) -> None:
+    actions = [a for what in between for a in ("consume", *BETWEEN[what])]
+    with pytest.MonkeyPatch.context() as lowered:
+        lowered.setattr(judging, "FOLD_KEPT_FROM", kept_from)
+        world = run(log, actions, EnginePolicy(WINDOW, 0, cap, provisional_small=0))
+    for key, distinct in stored_once(log).items():
+        row = world.store.rows[key]
+        assert row.results == final_results(key, list(distinct.values()), row, world.under(row.config_seq), cap)
+        assert len({outcomes for owner, outcomes in world.outcomes if owner == key}) == 1
+
+
 DIES = {"before": ("step", "crash"), "spans": ("step", "step", "crash"), "rows": ("step", "step", "step", "crash")}
 
 
