@@ -1,5 +1,7 @@
 """A world in miniature for the engine: a log of one partition, a store, workers that crash, zombies that come back late.
 
+Configs are applied at any moment; a worker takes the newest one over at its flushes, and has it when it starts.
+
 Everything that the shell does around `TrajectoryEngine` is here in a few lines and in the same order, so that a schedule of
 actions can stop a worker between any two of its effects. No Kafka, no ClickHouse, no clock.
 """
@@ -71,7 +73,7 @@ class Store:
 
 @dataclass
 class World:
-    """The log, the store, what was published, and the committed offset."""
+    """The log, the configs, the store, what was published, and the committed offset."""
 
     log: list[Record]
     policy: EnginePolicy
@@ -82,6 +84,23 @@ class World:
     outcomes: list[tuple[TraceKey, TraceOutcomes]] = field(default_factory=list)
     committed: int = 0
     owner: "Worker | None" = None
+    configs: list[Registry] = field(default_factory=list)  # in the order applied; the first is `registry`
+
+    def __post_init__(self) -> None:
+        self.configs = [self.registry]
+
+    def apply(self, registry: Registry) -> None:
+        """A newer config."""
+        self.configs.append(registry)
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest config."""
+        return len(self.configs)
+
+    def under(self, seq: int) -> Registry:
+        """The registry of a config."""
+        return self.configs[seq - 1]
 
 
 class Worker:
@@ -89,7 +108,7 @@ class Worker:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.engine = TrajectoryEngine(0, world.policy, 1, world.registry, world.evaluators)
+        self.engine = TrajectoryEngine(0, world.policy, world.seq, world.under(world.seq), world.evaluators)
         self.position = world.committed
         self.flush: Flush
         self.flush_end = 0
@@ -139,6 +158,7 @@ class Worker:
 
     def _take(self) -> None:
         self.flush, self.flush_end = self.engine.take(self.world.truths), self.position
+        self.engine.configure(self.world.seq, self.world.under(self.world.seq))
 
     def _write_spans(self) -> None:
         self.world.store.insert_spans(self.flush)
