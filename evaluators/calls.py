@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, NO_KINDS, Context, scored, unscored
-from evaluators.comparison import (
+from evaluators.views.comparison import (
     EVIDENCE_MAX,
     Comparison,
     ExecutedCalls,
     other_arguments,
     unknown_code,
 )
-from evaluators.matching import Matched, match
+from evaluators.views.matching import Matched, match
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
-from evaluators.comparison import Comparison, ExecutedCalls, unknown_code
-from evaluators.matching import Matched
-from evaluators.outputs import RequiredOutputs
-from evaluators.recovery import Failures
+from evaluators.views.comparison import Comparison, ExecutedCalls, unknown_code
+from evaluators.views.matching import Matched
+from evaluators.views.outputs import RequiredOutputs
+from evaluators.views.recovery import Failures
 from schemas.expectation import TaskTruth
 from schemas.failure import CUT_OFF_REASONS, finish_reasons
 from schemas.registry import Workflow

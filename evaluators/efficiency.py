@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.repeats import Repeats
+from evaluators.views.repeats import Repeats
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import StepKind

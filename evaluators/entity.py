@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
-from evaluators.comparison import is_call
-from evaluators.literals import forms_of, shape_of
-from evaluators.seen import Seen
+from evaluators.views.comparison import is_call
+from evaluators.views.literals import forms_of, shape_of
+from evaluators.views.seen import Seen
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from evaluators.base import COMMON_CODES, Context, Follower, scored, unscored
-from evaluators.recovery import Failures
+from evaluators.views.recovery import Failures
 from schemas.registry import Workflow
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
@@ -130,7 +130,7 @@ class FirstFault:
     """The step where it went wrong, if any: pass (1) when the run has no fault, else fail (0) with that step as evidence.
 
     Counts: the first of these that there is. The first call whose failure was not recovered and so reaches the end (a later
-    success of the same tool recovers it, see `evaluators.recovery`; where the truth says that the task was done, it did
+    success of the same tool recovers it, see `evaluators.views.recovery`; where the truth says that the task was done, it did
     not reach the end); the first call that the task truth does not expect, or not so, where it decides; the step that
     crossed a cap; the last step of which any other evaluator says fail (another customer, policy, provenance, arguments,
     ...: of one step the gravest); what TaskCompletion says was left undone, which no step did. The evidence names span,

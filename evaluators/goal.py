@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
-from evaluators.comparison import ExecutedCalls, unknown_code
-from evaluators.matching import Expected, agrees, decides, expectations, key_of
-from evaluators.outputs import RequiredOutputs
+from evaluators.views.comparison import ExecutedCalls, unknown_code
+from evaluators.views.matching import Expected, agrees, decides, expectations, key_of
+from evaluators.views.outputs import RequiredOutputs
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
-from evaluators.entities import Subjects, mentions
-from evaluators.targets import agent_key, agent_keys, leaves_the_trace, route_of
+from evaluators.views.routes import agent_key, agent_keys, leaves_the_trace, route_of
+from evaluators.views.subjects import Subjects, mentions
 from schemas.payload import has_placeholder, json_or_text
 from schemas.registry import Workflow
 from schemas.result import Judgement

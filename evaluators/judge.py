@@ -6,10 +6,10 @@ Pure; equal inputs give equal results. A trace over its cap keeps its span-local
 
 from evaluators.base import Evaluator, unscored
 from evaluators.catalogue import EVALUATORS
-from evaluators.evaluation import Evaluation
-from evaluators.local import Known, local_results
-from evaluators.plan import plan
-from evaluators.rows import about_whole
+from evaluators.folding.evaluation import Evaluation
+from evaluators.folding.local import Known, local_results
+from evaluators.folding.plan import plan
+from evaluators.folding.rows import about_whole
 from schemas.registry import Workflow
 from schemas.result import Result
 from schemas.span import Span, step_label

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
-from evaluators.consent import Consent
-from evaluators.precedence import Precedence, has_rules
+from evaluators.views.consent import Consent
+from evaluators.views.precedence import Precedence, has_rules
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step, Trajectory

@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
-from evaluators.comparison import is_call
-from evaluators.derived import NUMBERS_MAX, is_derived
-from evaluators.literals import amount_of, amounts_in, forms_of, ids_in, leaves
-from evaluators.seen import Seen
+from evaluators.views.comparison import is_call
+from evaluators.views.derived import NUMBERS_MAX, is_derived
+from evaluators.views.literals import amount_of, amounts_in, forms_of, ids_in, leaves
+from evaluators.views.seen import Seen
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import TRUNCATED

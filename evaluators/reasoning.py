@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
-from evaluators.claims import claims_success, claims_work_of, owns_up
-from evaluators.literals import is_id, leaves, shape_of
-from evaluators.mind import Mind
-from evaluators.thoughts import Said, may_hold_thought, planned_tools, said_in
+from evaluators.views.claims import claims_success, claims_work_of, owns_up
+from evaluators.views.literals import is_id, leaves, shape_of
+from evaluators.views.observations import Observations
+from evaluators.views.thoughts import Said, may_hold_thought, planned_tools, said_in
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
@@ -46,7 +46,7 @@ class ReasoningQuality:
     - unseen_value: it cites an id that no words, result or message had, and passes it to the call, or ids of its shape
       were seen. Only where all input of the models was captured.
     - false_claim: it claims, in English, that a failed call which no later call recovered did its work, or, right after
-      nothing but failures, success. A text that owns up to a failure claims nothing (rules: evaluators/claims.py).
+      nothing but failures, success. A text that owns up to a failure claims nothing (rules: evaluators/views/claims.py).
     - ignored_error: after an error that a repetition does not mend (or the third one that it might), it asks for the
       same call with the same arguments, nothing else having worked in between, and that fails again.
     - plan_not_executed (run): a structured plan names a known tool that was never called, though nothing failed.
@@ -76,11 +76,11 @@ class ReasoningQuality:
         """Whoever thinks."""
         return True
 
-    def initial(self, context: Context) -> Mind:
+    def initial(self, context: Context) -> Observations:
         """Nothing observed, nothing thought."""
-        return Mind(context)
+        return Observations(context)
 
-    def update(self, state: Mind, step: Step) -> Judgement | None:
+    def update(self, state: Observations, step: Step) -> Judgement | None:
         """Judge a model's step by what came before it."""
         kind = step.span.kind
         if kind in _MODELS:
@@ -91,7 +91,7 @@ class ReasoningQuality:
                 state.tell_late(ignoring, _ignored(step))
         return None
 
-    def finish(self, state: Mind, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
+    def finish(self, state: Observations, trajectory: Trajectory) -> Iterator[tuple[Step | None, Judgement]]:
         """What later steps told, and the trajectory."""
         if not state.models:
             return
@@ -109,7 +109,7 @@ class ReasoningQuality:
         yield None, _of_trajectory(state, passed, faults, bool(trajectory.closed))
 
 
-def _answered(state: Mind, step: Step) -> Judgement | None:
+def _answered(state: Observations, step: Step) -> Judgement | None:
     """What is said at once of a model's step."""
     failed, worked = state.think(step)
     raw = step.span.output_messages
@@ -130,14 +130,14 @@ def _answered(state: Mind, step: Step) -> Judgement | None:
     return None
 
 
-def _plan(state: Mind, step: Step, said: Said) -> None:
+def _plan(state: Observations, step: Step, said: Said) -> None:
     named = planned_tools(said.text, frozenset(state.workflow.tools))
     if named:
         state.plan = step, named
         state.failures = 0
 
 
-def _spoken(state: Mind, step: Step, text: str, failed: list[Step]) -> Judgement | None:
+def _spoken(state: Observations, step: Step, text: str, failed: list[Step]) -> Judgement | None:
     """What is said to people after a failure."""
     if not (state.pending or failed):
         return None
@@ -148,7 +148,7 @@ def _spoken(state: Mind, step: Step, text: str, failed: list[Step]) -> Judgement
     return None if claim is None else state.tell(step, _fail(claim))
 
 
-def _thought(state: Mind, step: Step, said: Said, failed: list[Step]) -> Judgement | None:
+def _thought(state: Observations, step: Step, said: Said, failed: list[Step]) -> Judgement | None:
     state.thoughts += 1
     text = said.thought
     if is_placeholder(text):
@@ -173,7 +173,7 @@ def _thought(state: Mind, step: Step, said: Said, failed: list[Step]) -> Judgeme
     return state.tell(step, judgement)
 
 
-def _claim(state: Mind, text: str, failed: list[Step]) -> Fault | None:
+def _claim(state: Observations, text: str, failed: list[Step]) -> Fault | None:
     """A success that was not one."""
     for tool, step in state.pending.items():
         if claims_work_of(text, tool, state.worked):
@@ -194,7 +194,7 @@ def _ids(text: str) -> list[str]:
     return [word for word in words if is_id(word)][:IDS_MAX]
 
 
-def _unseen(state: Mind, said: Said, unseen: list[str]) -> Fault | None:
+def _unseen(state: Observations, said: Said, unseen: list[str]) -> Fault | None:
     """An id that was made up: passed on to a call, or of a shape that was seen; else it may be general knowledge."""
     if state.seen.doubt():
         return None
@@ -205,7 +205,7 @@ def _unseen(state: Mind, said: Said, unseen: list[str]) -> Fault | None:
     return Fault("unseen_value", f"{made_up} of the ids that it cites were in nothing seen before", {"ids": made_up})
 
 
-def _is_familiar(state: Mind, value: str) -> bool:
+def _is_familiar(state: Observations, value: str) -> bool:
     shape = shape_of(value)
     if shape is None or state.looks >= LOOKS_MAX:
         return False
@@ -231,7 +231,7 @@ def _ignored(step: Step) -> Judgement:
     return scored(0.0, "trace", "ignored_error", reason, {"span_id": step.span.span_id.hex(), "name": step.call.name})
 
 
-def _resolved(state: Mind, closed: bool) -> Iterable[tuple[Step, Judgement | None]]:
+def _resolved(state: Observations, closed: bool) -> Iterable[tuple[Step, Judgement | None]]:
     """The thoughts that name tools which they did not call, as far as the run has come."""
     for step, named, judgement in state.open:
         if any(state.called.get(tool, -1) > step.index for tool in named):
@@ -241,7 +241,7 @@ def _resolved(state: Mind, closed: bool) -> Iterable[tuple[Step, Judgement | Non
             yield step, _fail(Fault("other_tool", _OTHER_TOOL.format(", ".join(names)), {"names": names}))
 
 
-def _of_trajectory(state: Mind, passed: int, faults: list[tuple[Step, str]], closed: bool) -> Judgement:
+def _of_trajectory(state: Observations, passed: int, faults: list[tuple[Step, str]], closed: bool) -> Judgement:
     left = _not_executed(state) if closed else []
     if not (faults or left):
         if passed:
@@ -258,7 +258,7 @@ def _of_trajectory(state: Mind, passed: int, faults: list[tuple[Step, str]], clo
     return scored(passed / (passed + bad), "trace", worst, reason, evidence)
 
 
-def _not_executed(state: Mind) -> list[str]:
+def _not_executed(state: Observations) -> list[str]:
     """Tools of the last plan that were never called, where nothing failed after it."""
     if state.plan is None or state.failures:
         return []

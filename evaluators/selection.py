@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
-from evaluators.comparison import EVIDENCE_MAX, is_call
-from evaluators.matching import decides, forbidden
-from evaluators.offered import Offers, is_offered
-from evaluators.precedence import Precedence, has_rules
-from evaluators.repeats import Repeats
-from evaluators.slots import Slot, Slots
+from evaluators.views.comparison import EVIDENCE_MAX, is_call
+from evaluators.views.matching import decides, forbidden
+from evaluators.views.offered import Offers, is_offered
+from evaluators.views.precedence import Precedence, has_rules
+from evaluators.views.repeats import Repeats
+from evaluators.views.slots import Slot, Slots
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement
 from schemas.trajectory import Step, Trajectory

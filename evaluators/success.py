@@ -1,7 +1,7 @@
 """ToolCallSuccess: did the call work, whatever its status says?"""
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
-from evaluators.comparison import is_call
+from evaluators.views.comparison import is_call
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement

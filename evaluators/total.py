@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from evaluators.base import COMMON_CODES, Context, scored, unscored
-from evaluators.recovery import Failures
+from evaluators.views.recovery import Failures
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement, Result
 from schemas.trajectory import Step, Trajectory

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
-from evaluators.comparison import EVIDENCE_MAX
-from evaluators.matching import decides
-from evaluators.verdicts import Verdicts
+from evaluators.views.comparison import EVIDENCE_MAX
+from evaluators.views.matching import decides
+from evaluators.views.verdicts import Verdicts
 from schemas.registry import Tool, Workflow
 from schemas.result import Judgement
 from schemas.span import ERROR, Span, StepKind

@@ -1,7 +1,7 @@
 """Task truth: what a run of a task was expected to call and to say. A line of `expectations.jsonl`, or a span's own.
 
 Truth enters from outside and is handed to evaluators on purpose; no label ever travels in a span. Values are kept as
-they were given; comparing is `evaluators.matching`'s work.
+they were given; comparing is `evaluators.views.matching`'s work.
 """
 
 from collections.abc import Mapping

@@ -28,7 +28,9 @@ class ToolCall:
     is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
     failed: bool = field(init=False)  # it did not do its work. A suspect call counts as one that did
     executed: bool = field(init=False)  # it did its work: neither failed nor interrupted by control flow
-    same: tuple[frozenset[str], bytes] | None = None  # kept by who compares arguments by value: see evaluators.matching
+    same: tuple[frozenset[str], bytes] | None = (
+        None  # kept by who compares arguments by value: see evaluators.views.matching
+    )
 
     def __post_init__(self) -> None:
         failure = self.failure

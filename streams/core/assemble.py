@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from evaluators.targets import route_of
+from evaluators.views.routes import route_of
 from schemas.dialects.kinds import refine
 from schemas.expectation import TaskTruth, truth_from_span
 from schemas.registry import Registry

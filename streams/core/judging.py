@@ -12,9 +12,9 @@ from functools import cached_property
 from xxhash import xxh3_64_intdigest
 
 from evaluators.base import Evaluator, SpanLocal
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
+from evaluators.folding.local import Known
 from evaluators.judge import judge, judge_span
-from evaluators.local import Known
 from schemas.expectation import TaskTruth
 from schemas.outcome import TraceOutcomes, summarise
 from schemas.registry import Registry

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
 from schemas.result import Result

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from evaluators.base import COMMON_CODES, Combining, Evaluator
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge, judge_span
 from schemas.result import TRAJECTORY_STEP, Result
 from schemas.span import RawSpan, Span

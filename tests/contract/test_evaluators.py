@@ -11,8 +11,8 @@ import pytest
 from evaluators import base
 from evaluators.base import COMMON_CODES, Combining, Contextual, SpanLocal
 from evaluators.catalogue import EVALUATORS
+from evaluators.folding.plan import plan
 from evaluators.judge import judge, judge_span
-from evaluators.plan import plan
 from schemas.registry import EVALUATOR_NAMES
 from schemas.trajectory import OVER_CAP
 from tests.builders import llm_span, root_span, tool, tool_span, trajectory, truth, workflow

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from evaluators.base import Combining, Evaluator
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from schemas.trajectory import Step, Trajectory
 from tests.builders import llm_span, span, tool_span, trajectory
 from tests.contract.generated import REGISTRY, TRUTHS

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.judge import judge
-from evaluators.speech import unsaid
+from evaluators.views.speech import unsaid
 from tests.builders import llm_span, result_of, root_span, span, text_of, tool, tool_span, trajectory, truth, workflow
 
 SHOP = workflow(tools=[tool("refund", {"id": {}}, writes=True), tool("lookup", {"id": {}})])

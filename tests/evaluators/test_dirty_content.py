@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evaluators.base import COMMON_CODES
 from evaluators.entity import EntityConsistency
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from evaluators.provenance import ArgumentProvenance
 from evaluators.reasoning import ReasoningQuality

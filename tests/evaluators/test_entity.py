@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from evaluators.entity import EntityConsistency
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from schemas.span import TRUNCATED
 from tests.builders import llm_span, result_of, root_span, text_of, tool, tool_span, trajectory, workflow

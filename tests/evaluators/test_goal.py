@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators.catalogue import EVALUATORS
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from tests.builders import llm_span, result_of, root_span, steps, tool, tool_span, trajectory, truth, workflow
 

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.judge import judge
-from evaluators.targets import agent_key, route_of
+from evaluators.views.routes import agent_key, route_of
 from tests.builders import llm_span, span, step, text_of, tool, tool_span, trajectory, workflow
 
 STAFF = workflow(agents=["Planner", "billing", "shipping"])

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.judge import judge
-from evaluators.speech import unsaid
+from evaluators.views.speech import unsaid
 from schemas.expectation import truth_from_span
 from tests.builders import llm_span, result_of, text_of, tool, tool_span, trajectory, truth, workflow
 

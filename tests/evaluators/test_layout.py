@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluators.layout import Layout
+from evaluators.folding.layout import Layout
 
 # At each asking: how many steps came, and of which steps the two evaluators say what.
 ASKINGS = st.lists(

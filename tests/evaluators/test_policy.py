@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.judge import judge
-from evaluators.refusal import is_refusal
+from evaluators.views.refusal import is_refusal
 from tests.builders import llm_span, result_of, root_span, span, text_of, tool, tool_span, trajectory, workflow
 
 TOOLS = [tool("look", {}), tool("verify", {}), *(tool(n, {}, writes=True) for n in ("refund", "cancel", "ship"))]

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from evaluators.provenance import ArgumentProvenance
 from schemas.span import TRUNCATED

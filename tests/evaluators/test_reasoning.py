@@ -5,11 +5,11 @@ import json
 import orjson
 import pytest
 
-from evaluators.claims import claims_success, claims_work_of, owns_up
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from evaluators.reasoning import ReasoningQuality
-from evaluators.thoughts import said_in
+from evaluators.views.claims import claims_success, claims_work_of, owns_up
+from evaluators.views.thoughts import said_in
 from tests.builders import llm_span, result_of, root_span, text_of, tool, tool_span, trajectory, workflow
 
 ONLY = (ReasoningQuality(),)

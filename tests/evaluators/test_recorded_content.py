@@ -11,9 +11,9 @@ import orjson
 
 from evaluators.entity import EntityConsistency
 from evaluators.judge import judge
-from evaluators.literals import ids_in, leaves
 from evaluators.provenance import ArgumentProvenance
 from evaluators.reasoning import ReasoningQuality
+from evaluators.views.literals import ids_in, leaves
 from schemas.span import Span
 from tests.builders import llm_span, root_span, text_of, tool_span, trajectory
 from tests.evaluators.test_recorded_data import TAU, lines, needs_tau, recorded_workflow

@@ -13,10 +13,10 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.goal import GoalProgress
 from evaluators.judge import judge, judge_span
-from evaluators.matching import call_key
+from evaluators.views.matching import call_key
 from schemas.expectation import parse_expectation
 from schemas.registry import Workflow
 from schemas.trajectory import Step, Trajectory

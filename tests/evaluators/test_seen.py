@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluators.base import MAYBE_CALLS, Context
-from evaluators.derived import is_derived
-from evaluators.literals import UNITS, amount_of, amounts_in, forms_of, ids_in, is_id, leaves, numbers, spelled
-from evaluators.pool import ASKED_MAX, Pool, Text, stands, stands_alone
-from evaluators.seen import QUICK_MAX, Seen
+from evaluators.views.derived import is_derived
+from evaluators.views.literals import UNITS, amount_of, amounts_in, forms_of, ids_in, is_id, leaves, numbers, spelled
+from evaluators.views.seen import QUICK_MAX, Seen
+from evaluators.views.texts import ASKED_MAX, Pool, Text, stands, stands_alone
 from schemas.span import TRUNCATED
 from tests.builders import llm_span, root_span, step, text_of, tool_span, workflow
 

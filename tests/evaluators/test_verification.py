@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.judge import judge
-from evaluators.verdicts import verdict_of
+from evaluators.views.verdicts import verdict_of
 from tests.builders import assistant, result_of, root_span, span, text_of, tool, tool_span, trajectory, workflow
 
 SHOP = workflow(

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evaluators.targets import route_of
-from evaluators.verdicts import verdict_of
+from evaluators.views.routes import route_of
+from evaluators.views.verdicts import verdict_of
 from schemas.decode import decode
 from schemas.registry import EMPTY
 from schemas.span import Span

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rich.progress import Progress
 
 from evaluators.catalogue import EVALUATORS
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from schemas.registry import Registry
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.judging import Truths

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluators.catalogue import EVALUATORS
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from schemas.result import Result
 from schemas.trajectory import Trajectory

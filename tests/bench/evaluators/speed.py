@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from evaluators.evaluation import Evaluation
+from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from schemas.span import Span
 from schemas.trajectory import TraceKey, Trajectory

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from evaluators.base import Combining, Context, Evaluator, unscored
-from evaluators.layout import Late, Layout
-from evaluators.local import Known, local_results
-from evaluators.plan import PassAt, Plan, plan
-from evaluators.rows import about_step, about_whole, fault, until
+from evaluators.folding.layout import Late, Layout
+from evaluators.folding.local import Known, local_results
+from evaluators.folding.plan import PassAt, Plan, plan
+from evaluators.folding.rows import about_step, about_whole, fault, until
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluators.base import CALL_KINDS, Context, Follower
-from evaluators.matching import Expectations, Matched, decides, expectations, forbidden, match
+from evaluators.views.matching import Expectations, Matched, decides, expectations, forbidden, match
 from schemas.expectation import TaskTruth
 from schemas.lazy import lazy
 from schemas.registry import Workflow

@@ -7,8 +7,8 @@ import re
 from functools import lru_cache
 
 from evaluators.base import Context
-from evaluators.claims import only_looks
-from evaluators.seen import Seen
+from evaluators.views.claims import only_looks
+from evaluators.views.seen import Seen
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step
@@ -34,7 +34,7 @@ class Failed:
         self.said = ""  # what the last failure said
 
 
-class Mind:
+class Observations:
     """The state of one fold."""
 
     __slots__ = (

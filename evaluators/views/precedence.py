@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from evaluators.base import Context
-from evaluators.plan import WORKFLOWS_PLANNED
+from evaluators.folding.plan import WORKFLOWS_PLANNED
 from schemas.registry import Workflow
 from schemas.trajectory import Step
 from schemas.workflow import Forbidden, Order

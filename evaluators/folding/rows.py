@@ -3,7 +3,7 @@
 import orjson
 
 from evaluators.base import Evaluator, passes
-from evaluators.plan import PassAt
+from evaluators.folding.plan import PassAt
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from evaluators.base import CALL_KINDS, Context, Follower
-from evaluators.speech import owns_up
+from evaluators.views.speech import owns_up
 from schemas.span import Span, is_step
 from schemas.toolcall import ToolCall
 from schemas.tools import Tool

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluators.plan import LocalOfKind, Plan
-from evaluators.rows import about_step, fault
+from evaluators.folding.plan import LocalOfKind, Plan
+from evaluators.folding.rows import about_step, fault
 from schemas.registry import Workflow
 from schemas.result import Result
 from schemas.trajectory import Step

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from evaluators.plan import WORKFLOWS_PLANNED
+from evaluators.folding.plan import WORKFLOWS_PLANNED
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.trajectory import Step

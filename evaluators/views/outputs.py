@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from evaluators.base import Context, Follower
-from evaluators.speech import TEXTS_MAX, assistant_texts, may_say, unsaid, wanted
+from evaluators.views.speech import TEXTS_MAX, assistant_texts, may_say, unsaid, wanted
 from schemas.span import Span, is_step
 from schemas.trajectory import Step
 

@@ -6,7 +6,7 @@ numbers were seen that nearly every amount is a sum of some, nothing is said.
 
 from collections.abc import Set as AbstractSet
 
-from evaluators.literals import UNITS
+from evaluators.views.literals import UNITS
 
 NUMBERS_MAX = 96  # distinct numbers seen; with more, some sum hits nearly every amount by chance
 NUMBERS_OF_THREE_MAX = 40  # up to so many, sums of three are tried too

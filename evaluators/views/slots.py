@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from evaluators.matching import expectations
+from evaluators.views.matching import expectations
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Literal
 
 from evaluators.base import Context
-from evaluators.literals import forms_of, leaves, spelled
-from evaluators.messages import Messages
-from evaluators.pool import Pool, Text, stands, stands_alone
+from evaluators.views.literals import forms_of, leaves, spelled
+from evaluators.views.messages import Messages
+from evaluators.views.texts import Pool, Text, stands, stands_alone
 from schemas.lazy import lazy
 from schemas.payload import is_placeholder
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step

@@ -9,7 +9,7 @@ questions together stay linear in the texts.
 import re
 from collections.abc import Callable, Iterator
 
-from evaluators.literals import UNITS, Forms, numbers, tokens
+from evaluators.views.literals import UNITS, Forms, numbers, tokens
 
 ASKED_MAX = (
     64  # questions that a text is searched for; then it is indexed, which costs as much as some hundred searches

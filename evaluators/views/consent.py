@@ -12,8 +12,8 @@ stands in the same role as what a user says.
 from typing import Any, Literal, NamedTuple
 
 from evaluators.base import Context
-from evaluators.refusal import is_refusal
-from evaluators.verdicts import Verdicts
+from evaluators.views.refusal import is_refusal
+from evaluators.views.verdicts import Verdicts
 from schemas.payload import is_placeholder, json_or_text
 from schemas.trajectory import Step
 
