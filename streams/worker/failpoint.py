@@ -12,8 +12,6 @@ NAMES = (
     "before_outcomes",
     "after_outcomes",  # outcomes of decided traces acknowledged by Kafka; a flush that has none does not pass it
     "root_undecided",  # a trace with its root seen is stored, its decision is still to come
-    "before_commit",
-    "after_commit",
 )
 
 
