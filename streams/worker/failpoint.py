@@ -10,10 +10,8 @@ NAMES = (
     "before_trajectories",
     "after_trajectories",  # INSERT of trajectories acknowledged
     "before_outcomes",
-    "after_outcomes",  # outcomes acknowledged by Kafka
+    "after_outcomes",  # outcomes of decided traces acknowledged by Kafka; a flush that has none does not pass it
     "root_undecided",  # a trace with its root seen is stored, its decision is still to come
-    "before_commit",
-    "after_commit",
 )
 
 
