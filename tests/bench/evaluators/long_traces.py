@@ -108,12 +108,13 @@ def _parts(trace: tuple[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
 
 
 def registry(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) -> Registry:
-    """The registry of `registry_text`, read."""
-    return parse_registry(registry_text(made, evaluators_on, hostile=hostile), "workflows.yaml")
+    """The registry of `registry_text`, with every evaluator on or every one off, read."""
+    chosen = frozenset(EVERY) if evaluators_on else frozenset[str]()
+    return parse_registry(registry_text(made, chosen, hostile=hostile), "workflows.yaml")
 
 
-def registry_text(made: ModuleType, evaluators_on: bool, *, hostile: bool = False) -> str:
-    """Tools, policy and budgets for the generated workflows; every evaluator on, or every one off.
+def registry_text(made: ModuleType, chosen: frozenset[str], *, hostile: bool = False) -> str:
+    """Tools, policy and budgets for the generated workflows; the chosen evaluators on, the others off.
 
     The generator draws every id and every word, so a `hostile` registry, which takes the id for the customer's and wants
     each write confirmed, makes nearly every call a fault: the dearest traces there are.
@@ -122,7 +123,7 @@ def registry_text(made: ModuleType, evaluators_on: bool, *, hostile: bool = Fals
     properties = {"id": text, "amount": {"type": "number"}, "active": {"type": "boolean"}, "note": text}
     schema = {"type": "object", "properties": properties, "required": ["id", "amount"]}
     entity = {"entity": {"customer": "$.id"}} if hostile else {}
-    settings = {} if evaluators_on else {evaluator: {"enabled": False} for evaluator in EVERY}
+    settings = {evaluator: {"enabled": False} for evaluator in EVERY if evaluator not in chosen}
     workflows = []
     for name, (_, tools) in made.WORKFLOWS.items():
         declared = [
