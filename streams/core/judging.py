@@ -152,7 +152,9 @@ class Judging:
         )
 
     def _row(self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], clock_ms: int) -> TrajectoryRow:
-        root, steps = trajectory.root, trajectory.steps
+        # Above the cap nothing is counted that hangs on which spans are kept: only the roots, and what all items tell.
+        over = trajectory.flags & OVER_CAP
+        root, steps = trajectory.root, () if over else trajectory.steps
         spans = [step.span for step in steps]
         calls = [span for span in spans if span.kind in MODEL_KINDS]
         return TrajectoryRow(
@@ -169,7 +171,7 @@ class Judging:
             session_id=(root.session_id if root else "") or next((s.session_id for s in spans if s.session_id), ""),
             release=root.release if root else "",
             n_items=trace.n_items,
-            n_spans=len(trace.items),
+            n_spans=trace.n_items if over else len(trace.items),
             n_steps=len(steps),
             n_tool_calls=sum(span.kind == "tool_call" for span in spans),
             input_tokens=sum(span.input_tokens for span in calls),
@@ -179,7 +181,7 @@ class Judging:
             last_log_ms=clock_ms,
             deadline_ms=trace.deadline_ms,
             config_seq=self.seq,
-            flags=trajectory.flags,
+            flags=over or trajectory.flags,
             weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
             results=results,
             outcomes=trace.outcomes,

@@ -32,9 +32,7 @@ def test_the_row_is_the_same_in_whatever_order_spans_came(count):
     for seed in range(20):
         random.Random(seed).shuffle(spans)
         row = final(spans)
-        rows.append(
-            (row.results, row.n_items, row.workflow, row.task_id, row.start_ns, row.end_ns, row.flags & OVER_CAP)
-        )
+        rows.append((*row._replace(outcomes=None), row.flags & OVER_CAP))
     assert len({repr(row) for row in rows}) == 1
     assert bool(rows[0][-1]) == (count + 1 > CAP)
 

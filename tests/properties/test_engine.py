@@ -142,7 +142,7 @@ def final_results(
 
 SAID_ABOVE_CAP = (
     *("anchor_ms", "revision", "state", "close_reason", "workflow", "n_items", "start_ns", "end_ns", "deadline_ms"),
-    *("results", "outcomes"),
+    *("n_spans", "n_steps", "n_tool_calls", "input_tokens", "output_tokens", "flags", "results", "outcomes"),
 )
 CAPS = st.sampled_from([2, 4, NO_CAP])
 KEPT_FROM = st.sampled_from([1, 3, 20])
