@@ -56,10 +56,10 @@ class Broker:
 
     def _write_configuration(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        template = (TEMPLATES / "server.properties").read_text(encoding="utf-8")
-        text = template.replace("@PORT@", str(self.port)).replace("@CONTROLLER_PORT@", str(self.controller_port))
-        lines = "".join(f"{key}={value}\n" for key, value in self.options.items())
-        (self.home / "server.properties").write_text(text + lines, encoding="utf-8")
+        text = (TEMPLATES / "server.properties").read_text(encoding="utf-8")
+        text += "".join(f"{key}={value}\n" for key, value in self.options.items())
+        text = text.replace("@PORT@", str(self.port)).replace("@CONTROLLER_PORT@", str(self.controller_port))
+        (self.home / "server.properties").write_text(text, encoding="utf-8")
         shutil.copyfile(TEMPLATES / "log4j2.properties", self.home / "log4j2.properties")
 
     async def _format(self) -> None:
