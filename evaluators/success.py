@@ -20,9 +20,10 @@ _NO_RESULT = unscored("trace", "no_result", "the span never ended and holds no r
 class ToolCallSuccess:
     """Whether a call did its work: 1 or 0, from the span alone, by the rules E1-E10 of the span conventions.
 
-    Counts: tool calls and retrievals. A failure is an ERROR status, an error type, an exception event, or a *swallowed*
-    error: the status is fine, but the result says error, by its keys or at the anchored start of its text. Swallowed
-    errors are their own reason code: they are how an agent confirms what never happened.
+    Counts: tool calls and retrievals; handoffs and questions to people whose tool is declared. A failure is an ERROR
+    status, an error type, an exception event, or a *swallowed* error: the status is fine, but the result says error, by its
+    keys or at the anchored start of its text. Swallowed errors are their own reason code: they are how an agent confirms
+    what never happened.
     Does not count: the word "error" anywhere else; `{"error": null}`; errors in the results of tools whose business
     errors are; interruptions by control flow or cancellation (unscored, nothing failed and nothing was done).
     With UNSET or OK status and no captured result the call passes as `status_only`: instrumentation sets ERROR on every

@@ -44,7 +44,10 @@ def explain(
     content: Annotated[int, typer.Option(min=0, help="Characters shown of each argument, result and text.")] = 160,
     fails_only: Annotated[bool, typer.Option("--fails-only", help="Leave out steps without a failure.")] = False,
 ) -> None:
-    """Show one trajectory: its steps as a tree, what went in and came out, verdicts with their reasons."""
+    """Show one trajectory: its steps as a tree, what went in and came out, verdicts with their reasons.
+
+    Exit code 1 when a part of the input could not be read as spans, as with `score`.
+    """
     source = Source(
         files, registry_of(workflows), truths_of(expectations), int(time.time() * 1000), SkipList(), all_evaluators()
     )
@@ -60,6 +63,8 @@ def explain(
             shown += [note] if note.plain else []
     _show(console, shown)
     tell_skipped(Console(stderr=True, highlight=False), source.skipped)
+    if source.skipped.count:
+        raise typer.Exit(1)
 
 
 def _show(console: Console, shown: list[RenderableType]) -> None:

@@ -160,3 +160,11 @@ def test_where_nothing_fails_that_is_said(run, tmp_path):
     fine.write_text("\n".join(exports))
     assert json.loads(exports[0])
     assert "none of 10 trajectories has a failure" in run("explain", fine, "--workflows", KNOWN[1]).stdout
+
+
+def test_what_could_not_be_read_is_told_by_the_exit_code_too(run, tmp_path):
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(b'{"resourceSpans": 7}\n' + TRACES.read_bytes())
+    done = run("explain", torn, "--trace", FAILING)
+    assert (done.returncode, FAILING in done.stdout) == (1, True)
+    assert "torn.jsonl:1" in done.stderr
