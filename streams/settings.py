@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     gateway_insecure: bool = False  # bind an address that other machines reach, without TLS and keys
     gateway_linger_ms: int = Field(default=20, ge=0)  # how long spans wait to be packed with others of their partition
 
+    # What a part says of itself: /livez, /readyz, /metrics, /version. Off without a port.
+    health_host: str = "127.0.0.1"
+    health_port: int | None = Field(default=None, ge=1, le=65_535)
+
     # Local stack.
     data_dir: Path = Path(".stepwatch")
 

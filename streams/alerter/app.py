@@ -17,9 +17,13 @@ from streams.alerter.publisher import Publisher
 from streams.alerter.rules_log import RulesLog
 from streams.config_log import ConfigReader
 from streams.settings import Settings
+from streams.telemetry.health import Readiness, readiness_of
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
 from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
+from streams.worker.telling import observe_consumer
 
 MEMBERSHIP_S = 0.25
 LAST_CHECKPOINT_S = 5.0  # on revoke: a broker that is away must not hold up the rebalance
@@ -30,8 +34,9 @@ log = logging.getLogger(__name__)
 class Alerter:
     """All assigned partitions of one worker, and the connections they share. Connects at the first assignment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._config = ConfigReader(settings)
         self._lag = ScorerLag(settings)
         producer = AIOKafkaProducer(
@@ -41,14 +46,18 @@ class Alerter:
             compression_type="lz4",
             max_request_size=8 << 20,
         )
-        publisher, rules = Publisher(settings, producer), RulesLog(self._config)
+        publisher, rules = Publisher(settings, producer, metrics.add), RulesLog(self._config)
         self._shell = Shell(settings, producer, publisher, rules, History(settings))
         self._owners: dict[int, PartitionOwner] = {}
         self._writing: asyncio.Future[None] | None = None
         self._connecting = asyncio.Lock()
+        metrics.observe("stepwatch.alert.series", lambda: [(sum(o.series for o in self._owners.values()), {})])
+        metrics.observe("stepwatch.alert.firing", lambda: [(sum(o.firing for o in self._owners.values()), {})])
+        metrics.observe("stepwatch.config.seq", lambda: [(rules.newest_seq, {})])
 
     async def assigned(self, partitions: set[TP]) -> None:
         """New partitions start from their checkpoints; some may be owned already, by their first chunk."""
+        self._metrics.add("stepwatch.rebalances")
         await self._connect()
         for tp in partitions:
             self._own(tp.partition)
@@ -93,6 +102,15 @@ class Alerter:
         """Save every partition; those of the past need no more of the log than since then."""
         await asyncio.gather(*(owner.checkpoint() for owner in self._owners.values()))
 
+    def readiness(self) -> Readiness:
+        """Whether this alerter does its job now."""
+        return readiness_of(
+            {
+                "the config log was not read yet": self._writing is None,
+                "no partition is assigned: more alerters than partitions, or the group is rebalancing": not self._owners,
+            }
+        )
+
     async def stop(self) -> None:
         """Save and disconnect."""
         await self._last_checkpoint()
@@ -110,9 +128,10 @@ class Alerter:
             log.warning("no last checkpoint within %.0f s; the next owner folds more of the log", LAST_CHECKPOINT_S)
 
 
-def create_app(settings: Settings) -> LedgerApp:
-    """Faust app 2: `eval.outcomes` -> `eval.alerts`, `eval.alert-state` and ClickHouse `alert_events`."""
-    alerter = Alerter(settings)
+def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
+    """Faust app 2: `eval.outcomes` -> `eval.alerts`, `eval.alert-state` and ClickHouse `alert_events`; and its health port."""
+    metrics = Metrics("alerter")
+    alerter = Alerter(settings, metrics)
 
     async def handle(chunk: Chunk) -> None:
         await or_die(alerter.handle(chunk))
@@ -137,4 +156,5 @@ def create_app(settings: Settings) -> LedgerApp:
         await alerter.stop()
         await app.consumer.commit()
 
-    return app
+    observe_consumer(metrics, app)
+    return app, HealthServer(settings, "alerter", metrics, alerter.readiness)

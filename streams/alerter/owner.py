@@ -51,6 +51,18 @@ class PartitionOwner:
         self._folding = asyncio.Lock()
         self._saving = asyncio.Lock()
 
+    @property
+    def series(self) -> int:
+        """Series that are followed."""
+        return len(self._alerting.board.series) if self._alerting else 0
+
+    @property
+    def firing(self) -> int:
+        """Of them those that fire."""
+        return (
+            sum(series.episode is not None for series in self._alerting.board.series.values()) if self._alerting else 0
+        )
+
     async def take(self, chunk: Chunk) -> None:
         """Fold one chunk; returns when its events are on Kafka."""
         async with self._folding:

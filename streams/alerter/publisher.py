@@ -4,7 +4,7 @@ At least once, in order per alert key; a repetition carries the same id. `publis
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,7 +21,14 @@ from streams.settings import Settings
 class Publisher:
     """All that the alerter writes to Kafka but for checkpoints."""
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        told: Callable[..., None] = lambda name, amount=1, **attributes: None,
+    ) -> None:
+        """`told(name, amount, **attributes)` adds to a metric."""
+        self._told = told
         self._settings = settings
         self._producer = producer
         self._version = version("stepwatch")
@@ -35,6 +42,9 @@ class Publisher:
         acks = [ack for event in emitted for ack in await self._send(event)]
         for ack in acks:
             await ack
+        for event in emitted:
+            if isinstance(event, AlertEvent):
+                self._told("stepwatch.alert.transitions", to=event.status)
 
     async def _send(self, event: Emitted) -> list[Any]:
         alerts, state = self._settings.alerts_topic, self._settings.alert_state_topic

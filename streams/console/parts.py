@@ -110,7 +110,14 @@ def _run(
     asyncio.set_event_loop(loop)
 
     async def create() -> Any:  # Kafka clients belong to the loop that they are made on
-        return create_app(settings)
+        app, health = create_app(settings)
+        await health.start()
+
+        @app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+        async def silence(_app: Any, **_: Any) -> None:
+            await health.stop()
+
+        return app
 
     app = loop.run_until_complete(create())
     worker = faust.Worker(app, loop=loop, override_logging=False, redirect_stdouts=False, quiet=True)

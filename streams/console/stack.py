@@ -87,6 +87,7 @@ def down(data_dir: DataDir = None) -> None:
 
 def status(data_dir: DataDir = None) -> None:
     """Show each part of the running stack. Exit code 0: all up, 1: some part is not, 3: no stack runs."""
+    from streams.local.ready import reasons_against
     from streams.local.state import is_running, read_state
 
     folder = data_dir or Settings().data_dir
@@ -98,7 +99,10 @@ def status(data_dir: DataDir = None) -> None:
     for name, state, pid, address, since in rows:
         table.add_row(name, Text(state, COLOURS.get(state, "")), pid, address, since)
     Console().print(table)
-    if any(state not in ("ready", "external") for _, state, *_ in rows):
+    unready = {name: reasons for name, _, _, address, _ in rows if (reasons := reasons_against(address))}
+    for name, reasons in unready.items():
+        Console(soft_wrap=True).print(f"{name} is not ready: {'; '.join(reasons)}", highlight=False)
+    if unready or any(state not in ("ready", "external") for _, state, *_ in rows):
         raise typer.Exit(DEGRADED_EXIT)
 
 

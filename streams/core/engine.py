@@ -234,6 +234,11 @@ class TrajectoryEngine:
         """How many traces are open, in memory or asleep."""
         return sum(t.state == "open" for t in self._traces.values()) + len(self._asleep)
 
+    @property
+    def spans_held(self) -> int:
+        """Spans in memory."""
+        return self._spans_held
+
     # Leaves.
 
     def _wants_row(self, trace: Trace) -> bool:

@@ -76,6 +76,7 @@ class LocalStack:
         self._policy, self._user_report = policy or RestartPolicy(), report
         self._lock, self._claims = DataDirLock(self.data_dir), PortClaims()
         self._ports: dict[str, int] = {}
+        self._health_ports: dict[str, int] = {}  # of parts that serve nothing else: /readyz, /metrics
         self._failure: asyncio.Future[None] | None = None
         self._disk: asyncio.Task[None] | None = None
 
@@ -175,7 +176,8 @@ class LocalStack:
         await together(ensure_topics(self.settings), run_in_background(lambda _: migrate(self.settings)))
 
     async def _start_own(self, name: str) -> None:
-        self.parts[name] = self._part(name, self._console_part(name), STOP_GRACE_S)
+        runner = self._console_part(name)
+        self.parts[name] = self._part(name, runner, STOP_GRACE_S)
         await self.start_part(name)
 
     def _choose_ports(self) -> None:
@@ -220,6 +222,11 @@ class LocalStack:
     def _console_part(self, name: str) -> ConsolePart:
         kind = name.split("-")[0]
         environment = environment_of(self.settings, self._environment)
+        if name not in PORT_OF:  # the gateway has its own
+            self._health_ports[name] = pick_free(
+                {*self._ports.values(), *self._health_ports.values()}, self._claims.take
+            )
+            environment["STEPWATCH_HEALTH_PORT"] = str(self._health_ports[name])
         return ConsolePart(kind, self._log(name), environment, self._readiness(kind))
 
     def _readiness(self, kind: str) -> Readiness:
@@ -245,7 +252,8 @@ class LocalStack:
     def _address(self, name: str) -> str:
         gateway = f"http://{self.settings.gateway_host}:{self.settings.gateway_port}"
         addresses = {"broker": self.settings.bootstrap_servers, "clickhouse": self.settings.clickhouse_url}
-        return {**addresses, "gateway": gateway}.get(name, "")
+        health = {part: f"http://127.0.0.1:{port}" for part, port in self._health_ports.items()}
+        return {**addresses, "gateway": gateway, **health}.get(name, "")
 
     def _log(self, name: str) -> Path:
         return self.data_dir / "logs" / f"{name}.log"

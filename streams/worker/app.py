@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -9,17 +11,21 @@ from aiokafka import AIOKafkaProducer
 from schemas.config import ConfigError
 from schemas.registry import EMPTY, Registry, parse_registry
 from streams.config_log import ConfigReader, ConfigRecord
+from streams.core.flush import Flush
 from streams.custom_evaluators import all_evaluators
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
 from streams.store.writer import Writer
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
 from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
 from streams.worker.scorer import Scorer
 from streams.worker.sink import Sink
+from streams.worker.telling import flushed, observe, readiness
 
 IDLE_TICK_S = 0.25
 CONFIG_POLL_S = 1.0
@@ -27,8 +33,8 @@ CONFIG_POLL_S = 1.0
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> LedgerApp:
-    """Faust app 1: `otlp_spans` -> ClickHouse rows and `eval.outcomes`.
+def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
+    """Faust app 1: `otlp_spans` -> ClickHouse rows and `eval.outcomes`; and its health port, to be started and stopped.
 
     Raises UserError when the store is not there. Kafka clients connect at the first assignment, on the current event loop.
     """
@@ -42,7 +48,8 @@ def create_app(settings: Settings) -> LedgerApp:
         linger_ms=5,
         max_request_size=9 << 20,
     )
-    sink = Sink(settings, writer, producer, failpoint)
+    metrics = Metrics("scorer")
+    sink = Sink(settings, writer, producer, failpoint, metrics.add)
     config = ConfigReader(settings)
     connected = asyncio.Lock()
 
@@ -62,12 +69,16 @@ def create_app(settings: Settings) -> LedgerApp:
                 newest = read_registry(await config.latest())
         return newest
 
-    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare, all_evaluators())
+    def told(flushes: Sequence[Flush], chunks: Sequence[Chunk]) -> None:
+        flushed(metrics, flushes, chunks, time.time() * 1000)
+
+    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare, all_evaluators(), told)
 
     async def handle(chunk: Chunk) -> None:
         await or_die(scorer.handle(chunk))
 
     async def assigned(partitions: set[Any]) -> None:
+        metrics.add("stepwatch.rebalances")
         scorer.own(partitions)
 
     async def revoked(_partitions: set[Any]) -> None:
@@ -98,7 +109,8 @@ def create_app(settings: Settings) -> LedgerApp:
         await config.stop()
         await producer.stop()
 
-    return app
+    observe(metrics, scorer, app, settings)
+    return app, HealthServer(settings, "scorer", metrics, lambda: readiness(scorer, sink, settings))
 
 
 def read_registry(record: ConfigRecord) -> tuple[int, Registry]:

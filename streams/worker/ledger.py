@@ -44,10 +44,12 @@ class Chunk:
     dropped: bool = False  # its partition was revoked or sought: it will be delivered again, here or elsewhere
     first: int = field(init=False)
     last: int = field(init=False)
+    appended_ms: int = field(init=False)  # append time of the last record
     done: bool = False
 
     def __post_init__(self) -> None:
         self.first, self.last = self.records[0].offset, self.records[-1].offset
+        self.appended_ms = self.records[-1].timestamp
 
 
 def cut(tp: TP, records: list[Any], generation: int) -> Iterable[Chunk]:
@@ -176,6 +178,16 @@ class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
             return None
         age_s = max(0.0, time.time() - float(state.timestamp) / 1000.0)
         return time.monotonic() - age_s - FETCH_WAIT_MS / 1000.0
+
+    def lags(self) -> Iterable[tuple[TP, int, float]]:
+        """Of each assigned partition: records behind its end, and the age in seconds of the oldest chunk not done."""
+        now_ms = time.time() * 1000.0
+        for tp in self.assignment():
+            queue = self.ledger.get(tp)
+            done = queue[0].first if queue else self.committed(tp)
+            age_s = max(0.0, now_ms - queue[0].appended_ms) / 1000.0 if queue else 0.0
+            end = self.end_offset(tp)
+            yield tp, max(0, (done if end is None else end) - done), age_s
 
     def end_offset(self, tp: TP) -> int | None:
         """The partition's end as of the last fetch."""

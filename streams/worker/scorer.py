@@ -7,7 +7,7 @@ only when the flush that took it is acknowledged.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from faust.types import TP
 
@@ -21,6 +21,7 @@ from schemas.span import RawSpan, Span
 from schemas.topic_record import Refused, split_record
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.core.flush import Flush
 from streams.core.window import WindowPolicy
 from streams.settings import Settings
 from streams.store.reader import Reader
@@ -57,8 +58,13 @@ class Scorer:
         failpoint: Failpoint,
         prepare: Callable[[], Awaitable[tuple[int, Registry]]],
         evaluators: tuple[Evaluator, ...] = EVALUATORS,
+        told: Callable[[Sequence[Flush], Sequence[Chunk]], None] = lambda flushes, chunks: None,
     ) -> None:
-        """`prepare` connects what must be connected and answers the newest config: awaited before any recovery."""
+        """`prepare` connects what must be connected and answers the newest config: awaited before any recovery.
+
+        `told` hears of every flush that was acknowledged, and of the chunks that it completed.
+        """
+        self._told = told
         self._evaluators = evaluators
         self._settings = settings
         self._policy = policy_of(settings)
@@ -248,6 +254,7 @@ class Scorer:
                 for chunk in chunks:
                     chunk.done = True
             self.stored += sum(flush.counts.stored for _, flush, _ in taken)
+            self._told([flush for _, flush, _ in taken], [chunk for _, _, chunks in taken for chunk in chunks])
             if any(t.end_ms is not None and t.is_open for _, flush, _ in taken for t in flush.touched):
                 self._failpoint.hit("root_undecided")
 
@@ -260,10 +267,37 @@ class Scorer:
             asked |= wanted
         return truths
 
+    # What it knows of itself.
+
     @property
     def open_traces(self) -> int:
         """Open traces of all partitions."""
         return sum(part.engine.open_traces for part in self._partitions.values())
+
+    @property
+    def spans_held(self) -> int:
+        """Spans in memory, of all partitions."""
+        return sum(part.engine.spans_held for part in self._partitions.values())
+
+    @property
+    def waiting_rows(self) -> int:
+        """Spans folded since the last flush was taken."""
+        return self._rows
+
+    @property
+    def config_seq(self) -> int:
+        """The config that the next flush boundary takes over; 0 before any."""
+        return self._config[0]
+
+    @property
+    def assigned(self) -> int:
+        """Partitions assigned."""
+        return len(self._partitions)
+
+    @property
+    def recovered(self) -> int:
+        """Of them those whose state was read back."""
+        return sum(part.ready.is_set() for part in self._partitions.values())
 
 
 def _split(value: bytes) -> tuple[list[RawSpan], list[Refused]]:

@@ -10,6 +10,7 @@ bug of ours must not empty the stream into the dlq.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -77,7 +78,16 @@ class Batch:
 class Sink:
     """Writes batches. One at a time: the caller awaits `write` before the next."""
 
-    def __init__(self, settings: Settings, writer: Writer, producer: AIOKafkaProducer, failpoint: Failpoint) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Writer,
+        producer: AIOKafkaProducer,
+        failpoint: Failpoint,
+        told: Callable[..., None] = lambda name, amount=1, **attributes: None,
+    ) -> None:
+        """`told(name, amount, **attributes)` adds to a metric."""
+        self._told = told
         self._settings = settings
         self._writer = writer
         self._producer = producer
@@ -123,8 +133,11 @@ class Sink:
         if not rows:
             return []
         loop = asyncio.get_running_loop()
+        table, began = insert.__name__.removeprefix("write_"), time.monotonic()
         try:
             await self._forever(lambda: loop.run_in_executor(self._thread, insert, rows))
+            self._told("stepwatch.sink.insert.duration", time.monotonic() - began, table=table)
+            self._told("stepwatch.sink.rows", len(rows), table=table)
         except DataError as error:
             if len(rows) == 1:
                 return [self._bury(rows[0], str(error))]
@@ -146,6 +159,7 @@ class Sink:
                 try:
                     return await attempt()
                 except (StoreUnavailable, KafkaError, OSError) as error:
+                    self._told("stepwatch.sink.retries")
                     if not delay:
                         self._waiting += 1
                         log.warning("waiting: %s; retrying until it succeeds", error)
@@ -179,6 +193,8 @@ class Sink:
             )
         pending += [await self._send_dead(letter) for letter in dead]
         await asyncio.gather(*pending)
+        if dead:
+            self._told("stepwatch.dlq.records", len(dead))
 
     async def _send_dead(self, letter: DeadLetter) -> Awaitable[Any]:
         sent: Awaitable[Any] = await self._producer.send(

@@ -1,11 +1,18 @@
 """`stepwatch up`, `status`, `doctor` and `down` as a person uses them: lines to read and exit codes to rely on."""
 
+import json
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.local.state import read_state
+from streams.telemetry.instruments import BY_NAME
 
 STEPWATCH = (sys.executable, "-m", "streams.console")
 NOT_RUNNING = 3
@@ -39,9 +46,24 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_status_shows_each_part_and_says_zero(running: Path):
     shown = stepwatch("status", "--data-dir", str(running))
+    deadline = time.monotonic() + 60
+    while "is not ready" in shown.stdout and time.monotonic() < deadline:  # partitions are read back after a start
+        shown = stepwatch("status", "--data-dir", str(running))
     assert shown.returncode == 0, shown.stdout + shown.stderr
     parts = {line.split()[0]: line.split()[1] for line in shown.stdout.splitlines()[1:]}
     assert parts == dict.fromkeys(("broker", "clickhouse", "gateway", "scorer", "alerter"), "ready")
+
+
+@pytest.mark.parametrize("part", ["scorer", "alerter"])
+def test_a_worker_says_of_itself_what_it_does(running: Path, part: str):
+    address = read_state(running).parts[part].address
+    told = {path: urllib.request.urlopen(f"{address}/{path}", timeout=30).read() for path in ("livez", "metrics")}
+    assert told["livez"] == b"ok\n"
+    assert json.loads(urllib.request.urlopen(f"{address}/version", timeout=30).read())["part"] == part
+    families = {family.name for family in text_string_to_metric_families(told["metrics"].decode())}
+    ours = {name for name in families if name.startswith("stepwatch_")}
+    assert {"stepwatch_build", "stepwatch_process_memory_bytes", "stepwatch_consumer_partitions"} <= ours
+    assert not [name for name in ours if not any(name.startswith(i.replace(".", "_")) for i in BY_NAME)]
 
 
 def test_doctor_finds_nothing_wrong_with_a_running_stack(running: Path):

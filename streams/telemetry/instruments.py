@@ -1,0 +1,79 @@
+"""Every metric that Stepwatch has, as data. docs/operations.md carries the same table, and a test holds the two together.
+
+Names are lower-case and dotted, units UCUM, attributes from the closed lists below: no attribute ever carries free text, so
+the number of series is bounded by what runs, not by what comes in. The Prometheus endpoint writes dots as underscores and
+adds the unit and `_total`.
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["counter", "gauge", "histogram"]
+# Seconds, from a fast insert to an outage.
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Instrument(NamedTuple):
+    """One metric."""
+
+    name: str
+    kind: Kind
+    unit: str
+    says: str
+    attributes: tuple[str, ...] = ()
+
+
+INSTRUMENTS = (
+    # Gateway.
+    Instrument("stepwatch.gateway.spans", "counter", "{span}", "Spans of readable requests", ("outcome", "reason")),
+    Instrument("stepwatch.gateway.requests", "counter", "{request}", "Requests answered", ("status",)),
+    Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
+    # Scorer, alerter: what they consume.
+    Instrument("stepwatch.consumer.lag", "gauge", "{record}", "Records behind the end", ("topic", "partition")),
+    Instrument(
+        "stepwatch.consumer.lag_time",
+        "gauge",
+        "s",
+        "Age of the oldest record that is not done, 0 when all are",
+        ("topic", "partition"),
+    ),
+    Instrument("stepwatch.consumer.partitions", "gauge", "{partition}", "Partitions assigned", ("topic",)),
+    Instrument("stepwatch.rebalances", "counter", "{rebalance}", "Assignments received"),
+    Instrument("stepwatch.recovery.duration", "histogram", "s", "From an assignment until its state is read back"),
+    # Scorer: spans and windows.
+    Instrument(
+        "stepwatch.spans", "counter", "{span}", "What became of the spans of acknowledged flushes", ("outcome",)
+    ),
+    Instrument(
+        "stepwatch.spans.flagged", "counter", "{span}", "Spans that came late, contradict or pass a bound", ("flag",)
+    ),
+    Instrument("stepwatch.windows.open", "gauge", "{trace}", "Traces that are open, in memory or in the store"),
+    Instrument("stepwatch.windows.spans", "gauge", "{span}", "Spans held in memory"),
+    Instrument("stepwatch.windows.closed", "counter", "{trace}", "Traces decided", ("reason",)),
+    Instrument("stepwatch.windows.evicted", "counter", "{trace}", "Open traces whose memory was given up"),
+    Instrument("stepwatch.eval.results", "counter", "{result}", "Outcomes of decided traces", ("evaluator", "verdict")),
+    # Scorer: the sink.
+    Instrument("stepwatch.sink.insert.duration", "histogram", "s", "One INSERT until it is acknowledged", ("table",)),
+    Instrument("stepwatch.sink.rows", "counter", "{row}", "Rows acknowledged", ("table",)),
+    Instrument("stepwatch.sink.retries", "counter", "{attempt}", "Writes and reads that failed and are tried again"),
+    Instrument("stepwatch.sink.buffer", "gauge", "1", "Spans that wait for a flush, as a share of the bound"),
+    Instrument(
+        "stepwatch.flush.latency", "histogram", "s", "From the append of a chunk's last record until it is done"
+    ),
+    Instrument("stepwatch.dlq.records", "counter", "{record}", "Dead letters written"),
+    # Alerter.
+    Instrument("stepwatch.alert.transitions", "counter", "{event}", "Alert events published", ("to",)),
+    Instrument("stepwatch.alert.series", "gauge", "{series}", "Series that are followed"),
+    Instrument("stepwatch.alert.firing", "gauge", "{series}", "Series that fire"),
+    # Delivery.
+    Instrument("stepwatch.delivery", "counter", "{event}", "What became of alert events", ("target", "outcome")),
+    Instrument("stepwatch.delivery.waiting", "gauge", "{event}", "Events that wait for a target", ("target",)),
+    # Every part.
+    Instrument(
+        "stepwatch.config.seq", "gauge", "1", "The config record in force: differs between workers only briefly"
+    ),
+    Instrument("stepwatch.loop.delay", "histogram", "s", "How late the event loop is"),
+    Instrument("stepwatch.process.cpu", "counter", "s", "CPU time of the process, user and system"),
+    Instrument("stepwatch.process.memory", "gauge", "By", "Resident memory of the process"),
+    Instrument("stepwatch.build", "gauge", "1", "Always 1", ("version", "part")),
+)
+BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}
