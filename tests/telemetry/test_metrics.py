@@ -55,7 +55,7 @@ def test_two_processes_worth_of_metrics_do_not_meet(metrics: Metrics):
 
 @pytest.mark.parametrize("attributes", [{}, {"outcome": "stored", "text": "x"}, {"reason": "x"}])
 def test_an_attribute_outside_the_list_is_a_bug(metrics: Metrics, attributes: dict[str, str]):
-    with pytest.raises(KeyError, match="stepwatch.spans has the attributes"):
+    with pytest.raises(KeyError, match=r"stepwatch\.spans has the attributes"):
         metrics.add("stepwatch.spans", 1, **attributes)
 
 
