@@ -60,6 +60,8 @@ install: $(STAMP) ## Only create the environment
 requirements: ## Pin all dependencies with hashes (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 		--extra local --group dev pyproject.toml -o requirements.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
+		--group image -c requirements.txt pyproject.toml -o infra/requirements.txt
 
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches

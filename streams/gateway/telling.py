@@ -1,0 +1,25 @@
+"""What the gateway says of itself in metrics, read off its counts."""
+
+from collections.abc import Iterator, Mapping
+
+from streams.gateway.counts import GatewayCounts
+from streams.telemetry.metrics import Metrics
+
+
+def observe(metrics: Metrics, counts: GatewayCounts) -> None:
+    """Counters, read when somebody asks."""
+
+    def spans() -> Iterator[tuple[float, Mapping[str, str]]]:
+        yield counts.accepted_spans, {"outcome": "accepted", "reason": ""}
+        yield counts.retried_spans, {"outcome": "try_again", "reason": ""}
+        for reason, n in counts.refused_spans.items():
+            yield n, {"outcome": "refused", "reason": reason}
+
+    metrics.observe("stepwatch.gateway.spans", spans)
+    metrics.observe(
+        "stepwatch.gateway.records",
+        lambda: [(counts.records, {"outcome": "acknowledged"}), (counts.failed_records, {"outcome": "failed"})],
+    )
+    metrics.observe(
+        "stepwatch.gateway.requests", lambda: [(n, {"status": str(status)}) for status, n in counts.requests.items()]
+    )
