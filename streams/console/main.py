@@ -24,6 +24,7 @@ def build() -> "typer.Typer":
         deliver,
         demo,
         dialects,
+        dlq,
         evaluators,
         explain,
         parts,
@@ -58,6 +59,7 @@ def build() -> "typer.Typer":
         sql,
         alerts,
         rules,
+        dlq,
         deliver,
     )
     for module in modules:

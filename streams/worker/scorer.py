@@ -15,7 +15,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.decode import decode
 from schemas.expectation import TaskTruth
-from schemas.otlp import InvalidOtlp
+from schemas.otlp import InvalidOtlp, pack
 from schemas.registry import EMPTY, Registry
 from schemas.span import RawSpan, Span
 from schemas.topic_record import Refused, split_record
@@ -153,7 +153,7 @@ class Scorer:
                 try:
                     spans.append(decode(raw, tenant, received_ms))
                 except InvalidOtlp as error:
-                    refused.append(Refused(str(error), raw.span))
+                    refused.append(Refused(str(error), pack([raw])))
             decoded.append((received_ms, spans))
             where = record.topic, record.partition, record.offset, tenant
             dead += [DeadLetter(r.value, r.reason, *where, item, received_ms) for item, r in enumerate(refused)]

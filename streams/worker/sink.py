@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.ledger import DeadLetter as DeadLetterRow
 from schemas.ledger import LedgerRow
+from schemas.otlp import pack
 from schemas.outcome import RECORD_OUTCOMES_MAX, OutcomeRecord, TraceOutcomes, encode, partition_of
 from schemas.rows import SpanRow
 from streams.core.flush import DecidedTrace, Flush
@@ -179,9 +180,10 @@ class Sink:
             raise TooManyDeadLetters(
                 f"{self._dead_seen} of {self._rows_seen} rows could not be stored, the last because: {reason}"
             )
-        value = row.raw.span if isinstance(row, SpanRow) else repr(row).encode()
-        tenant = row.span.tenant if isinstance(row, SpanRow) else getattr(row, "tenant", "default")
-        return DeadLetter(value, f"row cannot be stored: {reason}", self._settings.spans_topic, -1, -1, tenant)
+        said = f"row cannot be stored: {reason}"
+        if isinstance(row, SpanRow):
+            return DeadLetter(pack([row.raw]), said, self._settings.spans_topic, -1, -1, row.span.tenant)
+        return DeadLetter(repr(row).encode(), said, "", -1, -1, getattr(row, "tenant", "default"))
 
     async def _publish(self, decided: Sequence[DecidedTrace], dead: Sequence[DeadLetter]) -> None:
         pending = []

@@ -1,0 +1,1 @@
+"""What is done beside the stream to what is logged or stored: dead letters, the ledger, sweeping, backfill, replay."""
