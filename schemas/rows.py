@@ -62,7 +62,7 @@ class Published(NamedTuple):
 
 
 class VerdictChange(NamedTuple):
-    """A late span changed a final verdict."""
+    """A final verdict that a late span, a sweep or a backfill changed."""
 
     tenant: str
     anchor_ms: int

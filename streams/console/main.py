@@ -34,6 +34,7 @@ def build() -> "typer.Typer":
         sql,
         stack,
         topics,
+        upkeep,
         workflows,
     )
 
@@ -60,6 +61,7 @@ def build() -> "typer.Typer":
         alerts,
         rules,
         dlq,
+        upkeep,
         deliver,
     )
     for module in modules:

@@ -95,6 +95,10 @@ class TrajectoryEngine:
                 asked.append(key)
         return asked
 
+    def absent(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
+        """Those of these traces that are not in memory: only what is read back of them is new."""
+        return [key for key in keys if key not in self._traces]
+
     def due(self, clock_ms: int) -> list[TraceKey]:
         """Evicted traces whose deadline is at or before this clock: to be read back before the tick."""
         woken = []
@@ -136,6 +140,12 @@ class TrajectoryEngine:
         self._arm(trace)
         # Dirty when the store holds more than the row judged, not when an arriving span is new.
         if head is None or head.n_items < trace.n_items or (trace.state == "decided" and not trace.published):
+            self._touch(trace)
+
+    def judge_again(self, key: TraceKey) -> None:
+        """Have a trace that was read back judged at the next take though none of its spans is new: under a newer config,
+        by other evaluators."""
+        if (trace := self._traces.get(key)) is not None:
             self._touch(trace)
 
     def _take_over(self, trace: Trace, head: StoredHead) -> None:

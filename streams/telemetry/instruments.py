@@ -50,6 +50,7 @@ INSTRUMENTS = (
     Instrument("stepwatch.windows.spans", "gauge", "{span}", "Spans held in memory"),
     Instrument("stepwatch.windows.closed", "counter", "{trace}", "Traces decided", ("reason",)),
     Instrument("stepwatch.windows.evicted", "counter", "{trace}", "Open traces whose memory was given up"),
+    Instrument("stepwatch.windows.swept", "counter", "{trace}", "Decided traces that a sweep looked at again"),
     Instrument("stepwatch.eval.results", "counter", "{result}", "Outcomes of decided traces", ("evaluator", "verdict")),
     # Scorer: the sink.
     Instrument("stepwatch.sink.insert.duration", "histogram", "s", "One INSERT until it is acknowledged", ("table",)),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -16,6 +17,7 @@ from streams.custom_evaluators import all_evaluators
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
+from streams.store.unjudged import unjudged
 from streams.store.writer import Writer
 from streams.telemetry.metrics import Metrics
 from streams.telemetry.server import HealthServer
@@ -72,7 +74,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     def told(flushes: Sequence[Flush], chunks: Sequence[Chunk]) -> None:
         flushed(metrics, flushes, chunks, time.time() * 1000)
 
-    scorer = Scorer(settings, Reader(connect(settings)), sink, failpoint, prepare, all_evaluators(), told)
+    reading = connect(settings)
+    scorer = Scorer(settings, Reader(reading), sink, failpoint, prepare, all_evaluators(), told)
 
     async def handle(chunk: Chunk) -> None:
         await or_die(scorer.handle(chunk))
@@ -100,6 +103,15 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     async def follow_config() -> None:
         if config.started:
             scorer.configure(*await prepare())
+
+    if settings.sweep_interval_s:
+
+        @app.timer(settings.sweep_interval_s)  # type: ignore[untyped-decorator]
+        async def sweep() -> None:
+            await or_die(swept())
+
+        async def swept() -> None:
+            metrics.add("stepwatch.windows.swept", await scorer.sweep(partial(unjudged, reading)))
 
     @app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def drain(_app: Any, **_: Any) -> None:

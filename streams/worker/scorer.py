@@ -24,6 +24,7 @@ from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush
 from streams.core.window import WindowPolicy
 from streams.settings import Settings
+from streams.store.keys import KEYS_MAX
 from streams.store.reader import Reader
 from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
@@ -35,6 +36,11 @@ TENANT_HEADER = "stepwatch-tenant"
 DEFAULT_TENANT = "default"
 HORIZON_MS = 86_400_000  # late spans of traces touched within it are recognised without asking the store
 
+SWEEP_BACK_MS = 2 * 3_600_000  # beyond the horizon: two sweeps look at everything
+SWEPT_MAX = 5_000  # traces of a partition that one sweep reads back: the next one goes on
+SPANS_KEPT_MS = 29 * 86_400_000  # a day less than their TTL
+
+Unjudged = Callable[[int, int, int, list[int]], dict[int, list[TraceKey]]]  # streams.store.unjudged, of one client
 Decoded = list[tuple[int, list[tuple[Span, RawSpan]]]]  # (append time, spans) per record
 
 
@@ -76,6 +82,9 @@ class Scorer:
         self._config: tuple[int, Registry] = (0, EMPTY)
         self._partitions: dict[TP, Partition] = {}
         self._flushing = asyncio.Lock()
+        # Held from reading a trace back to folding on it: two readers at once, and the slower one would bring back a trace
+        # as it was before the faster one's spans.
+        self._reading = asyncio.Lock()
         self._rows = 0
         self.stored = 0  # spans acknowledged since the start
 
@@ -127,10 +136,11 @@ class Scorer:
         part = self._partitions[chunk.tp]
         await part.ready.wait()
         decoded, dead = self._decode(chunk)
-        await self._read_back(part, decoded)
-        if chunk.dropped or self._partitions.get(part.tp) is not part:
-            return  # revoked meanwhile: the next owner gets the chunk again
-        self._fold(part, decoded)
+        async with self._reading:
+            await self._read_back(part, decoded)
+            if chunk.dropped or self._partitions.get(part.tp) is not part:
+                return  # revoked meanwhile: the next owner gets the chunk again
+            self._fold(part, decoded)
         self._bury(part, dead)  # with its chunk, so that one flush takes both
         part.chunks.append(chunk)
         part.next_offset = chunk.last + 1
@@ -229,10 +239,30 @@ class Scorer:
             if idle_until is None or idle_until <= anchored:
                 continue
             now_ms = clock_ms + int((idle_until - anchored) * 1000)
-            if missing := part.engine.due(now_ms):
-                await self._load(part, missing)
-            if part.clock_anchor == (clock_ms, anchored):  # no chunk came in between
+            async with self._reading:
+                if part.clock_anchor != (clock_ms, anchored):
+                    continue  # a chunk came in between
+                if missing := part.engine.due(now_ms):
+                    await self._load(part, missing)
                 part.engine.tick(now_ms)
+
+    async def sweep(self, unjudged: Unjudged) -> int:
+        """Read back decided traces of which more is stored than was judged: the next flush judges them. How many were
+        looked at. It finds what nothing else notices, and what a crash of two owners at once may have left."""
+        parts = {tp.partition: part for tp, part in self._partitions.items() if part.ready.is_set()}
+        clock_ms = max((part.engine.clock_ms for part in parts.values()), default=0)
+        if not clock_ms:
+            return 0
+        since_ms = clock_ms - HORIZON_MS - SWEEP_BACK_MS
+        found = await self._sink.read(unjudged, clock_ms - SPANS_KEPT_MS, clock_ms + 1, since_ms, list(parts))
+        n = 0
+        for number, keys in found.items():
+            for at in range(0, min(len(keys), SWEPT_MAX), KEYS_MAX):
+                async with self._reading:
+                    batch = parts[number].engine.absent(keys[at : at + KEYS_MAX])
+                    await self._load(parts[number], batch)
+                n += len(batch)
+        return n
 
     async def flush(self) -> None:
         """Take what has accumulated and make it durable; chunks are done after that. One at a time."""
