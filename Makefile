@@ -41,6 +41,14 @@ lint: $(STAMP) ## Format, ruff, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: scenarios
+scenarios: $(STAMP) ## What happens to agents and what must be told of it, all of tests/scenarios on a stack of its own
+	$(BIN)/python -m tests.scenarios
+
+.PHONY: chaos-alerts
+chaos-alerts: $(STAMP) ## The same while the alerter is killed fifty times, fenced, and told everything twice
+	$(BIN)/python -m tests.scenarios --kills 50 --fences 5
+
 .PHONY: bench
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench

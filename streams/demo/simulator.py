@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from streams.demo.scribe import SpanPlan
 from streams.demo.script import RELEASES, Phase, Run
 
 SERVICE = "support-agents"
@@ -91,19 +92,10 @@ class Emitter:
 
     def emit(self, run: Run, end_ns: int) -> None:
         """Hand all spans of the run to the SDK; its root ends at `end_ns`."""
-        start_ns = end_ns - int(run.length_ms * 1e6)
         tracer = self._provider_of(run.phase).get_tracer("stepwatch.demo", "1")
         self._ids.begin(run)
-        spans: list[trace.Span] = []
-        for plan in run.spans:
-            context = Context() if plan.parent is None else trace.set_span_in_context(spans[plan.parent], Context())
-            start = start_ns + int(plan.start_ms * 1e6)
-            spans.append(tracer.start_span(plan.name, context, attributes=dict(plan.attributes), start_time=start))
-            if plan.error:
-                spans[-1].set_status(trace.Status(trace.StatusCode.ERROR, plan.error))
-        for plan, span in sorted(zip(run.spans, spans, strict=True), key=lambda pair: pair[0].end_ms):
-            span.end(start_ns + int(plan.end_ms * 1e6))
-        self.tally.emitted += len(spans)
+        record(tracer, run.spans, end_ns)
+        self.tally.emitted += len(run.spans)
 
     def close(self) -> None:
         """Flush and close the provider; after it the tally is complete. Blocking, bounded by the exporter."""
@@ -129,6 +121,20 @@ class Emitter:
             )
             self._release = release
         return self._provider
+
+
+def record(tracer: trace.Tracer, plans: Sequence[SpanPlan], end_ns: int) -> None:
+    """Start and end every span of one run as planned, its root at `end_ns`; the first plan is the root."""
+    start_ns = end_ns - int(plans[0].end_ms * 1e6)
+    spans: list[trace.Span] = []
+    for plan in plans:
+        context = Context() if plan.parent is None else trace.set_span_in_context(spans[plan.parent], Context())
+        start = start_ns + int(plan.start_ms * 1e6)
+        spans.append(tracer.start_span(plan.name, context, attributes=dict(plan.attributes), start_time=start))
+        if plan.error:
+            spans[-1].set_status(trace.Status(trace.StatusCode.ERROR, plan.error))
+    for plan, span in sorted(zip(plans, spans, strict=True), key=lambda pair: pair[0].end_ms):
+        span.end(start_ns + int(plan.end_ms * 1e6))
 
 
 def otlp_exporter(endpoint: str) -> OTLPSpanExporter:

@@ -1,0 +1,124 @@
+"""What must not matter to alerts: the alerter killed at random, a second one beside it, a fenced one that wakes up and writes
+an old checkpoint, outcome records delivered twice. Seeded; what is done when is random, what must come of it is not.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from random import Random
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from schemas.outcome import OutcomeRecord, decode
+from streams.core.checkpoint import restore
+from streams.local.parts import environment_of
+from streams.local.stack import LocalStack
+from streams.local.supervise import RestartPolicy
+from streams.settings import Settings
+from streams.topics import kafka_options
+from tests.integration.pipeline import records_of
+
+SESSION_S = 3
+ALERTER = {  # often enough that every kill lies between two of everything
+    "STEPWATCH_TICK_INTERVAL_S": "1",
+    "STEPWATCH_CHECKPOINT_INTERVAL_S": "2",
+    "STEPWATCH_SESSION_TIMEOUT_S": str(SESSION_S),
+    "STEPWATCH_HEARTBEAT_INTERVAL_S": "1",
+}
+BROKER = {"group.min.session.timeout.ms": "1000"}
+UNDYING = RestartPolicy(deaths_max=10_000, pause_first_s=0.1, pause_max_s=0.2)
+APART_S = (0.3, 8.0)  # from one kill to the next: some come while the alerter is starting
+AGAIN = "again"  # header of a record that was delivered twice
+AGAIN_SHARE, AGAIN_S = 0.8, 5.0
+
+
+class Chaos:
+    """Trouble for the alerter of a stack. Run `trouble` beside a play, and `deliver_twice` for as long as there are outcomes."""
+
+    def __init__(self, stack: LocalStack, seed: int, *, kills: int, fences: int) -> None:
+        self.kills = self.fences = 0
+        self._stack, self._rng = stack, Random(seed)
+        self._plan = ["kill"] * kills + ["fence"] * fences
+        self._rng.shuffle(self._plan)
+        self._second: asyncio.subprocess.Process | None = None
+
+    async def trouble(self) -> None:
+        """All of it, one after the other. Afterwards one alerter is alive."""
+        try:
+            for what in self._plan:
+                await asyncio.sleep(self._rng.uniform(*APART_S))
+                if what == "kill":
+                    self._stack.kill("alerter")
+                    self.kills += 1
+                else:
+                    await self._fence()
+                    self.fences += 1
+        finally:
+            self._stack.kill("alerter", signal.SIGCONT)
+            await self._end_second(signal.SIGKILL)
+
+    async def _fence(self) -> None:
+        """The alerter stands still beyond its session, a second one takes its partitions over, the first wakes up."""
+        if self._rng.random() < 0.5:  # a second one is there already, or comes when it is needed
+            await self._start_second()
+            await asyncio.sleep(self._rng.uniform(0, 2 * SESSION_S))
+        self._stack.kill("alerter", signal.SIGSTOP)
+        await self._start_second()
+        await asyncio.sleep(SESSION_S + self._rng.uniform(2, 5))
+        self._stack.kill("alerter", signal.SIGCONT)
+        await asyncio.sleep(self._rng.uniform(0.5, 4))
+        await self._end_second(self._rng.choice((signal.SIGKILL, signal.SIGTERM)))
+
+    async def _start_second(self) -> None:
+        if self._second is None:
+            self._second = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "streams.console", "alerter"),
+                env={**os.environ, **environment_of(self._stack.settings, ALERTER)},
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+
+    async def _end_second(self, number: int) -> None:
+        if self._second is not None:
+            if self._second.returncode is None:
+                self._second.send_signal(number)
+            await self._second.wait()
+            self._second = None
+
+    async def deliver_twice(self) -> None:
+        """Append most outcome records once more, at once or some seconds later: as a scorer that was killed does."""
+        settings = self._stack.settings
+        consumer = AIOKafkaConsumer(
+            settings.outcomes_topic, **kafka_options(settings), group_id=None, auto_offset_reset="earliest"
+        )
+        producer = AIOKafkaProducer(**kafka_options(settings), acks="all")
+        await producer.start()
+        await consumer.start()
+        try:
+            waiting = set[asyncio.Task[None]]()
+            async for record in consumer:
+                first = not any(name == AGAIN for name, _ in record.headers)
+                if first and isinstance(decode(record.value), OutcomeRecord) and self._rng.random() < AGAIN_SHARE:
+                    after_s = self._rng.choice((0.0, self._rng.uniform(0, AGAIN_S)))
+                    waiting.add(asyncio.create_task(self._again(producer, record, after_s)))
+                waiting = {task for task in waiting if not task.done()}
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    async def _again(self, producer: AIOKafkaProducer, record: object, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        topic, value, partition = record.topic, record.value, record.partition  # type: ignore[attr-defined]
+        await producer.send_and_wait(topic, value, partition=partition, headers=[(AGAIN, b"1")])
+
+
+async def older_checkpoints(settings: Settings) -> int:
+    """How often a checkpoint landed behind a newer one: what a fenced alerter does."""
+    newest: dict[int, int] = {}
+    older = 0
+    for record in await records_of(settings, settings.checkpoint_topic):
+        offset = restore(record.value).next_offset
+        older += offset < newest.get(record.partition, 0)
+        newest[record.partition] = max(offset, newest.get(record.partition, 0))
+    return older

@@ -1,0 +1,240 @@
+"""Plays scenarios on a running stack, all at once, and waits until everything that follows from them is published.
+
+Waiting is by the log, not by a watch: every run's outcomes are on `eval.outcomes`, the log clock of every partition has gone
+`CLOSING_MS` beyond the last of them, and everything that the undisturbed fold says of that log is on `eval.alerts`.
+"""
+
+import asyncio
+import copy
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import yaml
+from aiokafka import AIOKafkaProducer
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from schemas.alert import AlertEvent
+from schemas.outcome import OutcomeRecord
+from streams.config_log import publish_config
+from streams.demo.evening import EXAMPLES
+from streams.demo.simulator import (
+    BATCH_SPANS,
+    EXPORT_EVERY_MS,
+    EXPORT_TIMEOUT_S,
+    QUEUE_SPANS,
+    ScriptedIds,
+    keep_time,
+    otlp_exporter,
+    record,
+)
+from streams.settings import Settings
+from streams.topics import kafka_options
+from tests.scenarios import heard
+from tests.scenarios.casting import Cast, cast
+from tests.scenarios.evidence import Counts
+from tests.scenarios.exports import Gateway, Tenant, Twice, Way, Ways, late, run_on, shuffled
+from tests.scenarios.heard import Heard, Logged
+from tests.scenarios.judge import Played, Verdict, judge, of_workflow
+from tests.scenarios.scenario import RULES, TENANT, Scenario
+
+CLOSING_MS = 20_000  # a bucket of ten seconds ends, and the hold of five
+LOOK_EVERY_S = 2.0
+SETTLE_MAX_S = 240.0  # a machine that is busy with other things
+
+
+class Alongside(Protocol):
+    """What goes on beside a play."""
+
+    async def trouble(self) -> None:
+        """Ends by itself; the play is over when it has."""
+
+    async def deliver_twice(self) -> None:
+        """Goes on until it is cancelled."""
+
+
+class Evening(NamedTuple):
+    """All that took place, and all that was said of it."""
+
+    played: list[Played]
+    log: list[Logged]
+    published: list[Heard]  # as it lies on the topic, repetitions too
+    undisturbed: list[Heard]
+
+
+class Agents:
+    """The agents of all scenarios: a tracer provider for each service and release, one processor and exporter for all."""
+
+    def __init__(self, scenarios: Mapping[str, Scenario], settings: Settings, producer: AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        gateway = Gateway(otlp_exporter(f"http://{settings.gateway_host}:{settings.gateway_port}"))
+        tenants = {tenant for scenario in scenarios.values() for tenant in scenario.tenants}
+        roads: dict[str, Way] = {t: Tenant(t, settings, producer, run_on(loop)) for t in tenants} | {TENANT: gateway}
+        self.ways = Ways(
+            {
+                _service(name, tenant): _way(scenario, roads[tenant])
+                for name, scenario in scenarios.items()
+                for tenant in scenario.tenants
+            }
+        )
+        self._processor = BatchSpanProcessor(
+            self.ways, QUEUE_SPANS, EXPORT_EVERY_MS, BATCH_SPANS, EXPORT_TIMEOUT_S * 1000
+        )
+        self._ids = ScriptedIds()
+        self._providers: dict[tuple[str, str], TracerProvider] = {}
+
+    def emit(self, run: Cast, end_ns: int) -> None:
+        """Hand all spans of the run to the SDK."""
+        self._ids.begin(run)
+        record(self._provider(run).get_tracer("stepwatch.scenarios", "1"), run.spans, end_ns)
+
+    def _provider(self, run: Cast) -> TracerProvider:
+        service = _service(run.scenario, run.tenant)
+        found = self._providers.get((service, run.release))
+        if found is None:
+            resource = Resource({"service.name": service, "service.version": run.release})
+            found = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
+            found.add_span_processor(self._processor)
+            self._providers[service, run.release] = found
+        return found
+
+    def close(self) -> None:
+        """Send whatever waits or is held back. Raises what went wrong on the way. Blocking."""
+        self._processor.force_flush()
+        self._processor.shutdown()
+        if self.ways.failure:
+            raise self.ways.failure
+
+
+def _service(name: str, tenant: str) -> str:
+    return name if tenant == TENANT else f"{name}.{tenant}"
+
+
+def _way(scenario: Scenario, way: Way) -> Way:
+    if scenario.twice:
+        way = Twice(way)
+    if scenario.shuffled:
+        way = shuffled(way, scenario.seed)
+    if scenario.late:
+        way = late(way, scenario.late.tool, scenario.late.seconds, scenario.late.share, scenario.seed)
+    return way
+
+
+def registry_of(scenarios: Mapping[str, Scenario]) -> str:
+    """The registry of the demonstration's workflows, under the scenarios' names."""
+    known = {w["name"]: w for w in yaml.safe_load((EXAMPLES / "workflows.yaml").read_text("utf-8"))["workflows"]}
+    workflows = [{**copy.deepcopy(known[scenario.play]), "name": name} for name, scenario in scenarios.items()]
+    return yaml.safe_dump({"workflows": workflows}, sort_keys=False)
+
+
+async def play(scenarios: Mapping[str, Scenario], settings: Settings, alongside: Alongside | None = None) -> Evening:
+    """Publish the config, play, wait for all that follows."""
+    await publish_config(settings, registry_of(scenarios), RULES.read_text("utf-8"))
+    await _until(lambda: _has_rules(settings), "the alerter has taken the rules over")
+    producer = AIOKafkaProducer(**kafka_options(settings), acks="all")
+    await producer.start()
+    echo = asyncio.ensure_future(alongside.deliver_twice()) if alongside else None
+    try:
+        trouble = alongside.trouble() if alongside else asyncio.sleep(0)
+        played, _ = await asyncio.gather(_perform(scenarios, settings, producer), trouble)
+        return await _closing(played, settings)
+    finally:
+        if echo:
+            echo.cancel()
+        await producer.stop()
+
+
+async def _perform(scenarios: Mapping[str, Scenario], settings: Settings, producer: AIOKafkaProducer) -> list[Played]:
+    agents, played, over = Agents(scenarios, settings, producer), list[Played](), threading.Event()
+
+    def emit(run: Cast) -> None:
+        end_ns = time.time_ns()
+        agents.emit(run, end_ns)
+        played.append(Played(run, end_ns // 1_000_000))
+
+    def perform() -> None:
+        keep_time(cast(dict(scenarios)), emit, over)
+        over.wait(max(scenario.seconds for scenario in scenarios.values()) - played[-1].cast.at_s)
+        agents.close()
+
+    try:
+        await asyncio.to_thread(perform)
+    finally:
+        over.set()
+    return played
+
+
+async def _closing(played: list[Played], settings: Settings) -> Evening:
+    wanted = {p.trace_id for p in played}
+    end = time.monotonic() + SETTLE_MAX_S
+    while True:
+        log = await heard.outcome_log(settings)
+        published = await heard.events(settings)
+        undisturbed = await heard.undisturbed(settings, log)
+        missing = wanted - {t.trace_id for entry in log for t in _traces(entry)}
+        if not missing and _is_over(log) and {h.identity for h in undisturbed} <= {h.identity for h in published}:
+            return Evening(played, log, published, undisturbed)
+        assert time.monotonic() < end, (
+            f"after {SETTLE_MAX_S:.0f} s {len(missing)} runs have no outcomes, and of {len(undisturbed)} events "
+            f"{len({h.identity for h in undisturbed} - {h.identity for h in published})} are not published"
+        )
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _traces(entry: Logged) -> tuple:
+    return entry.record.traces if isinstance(entry.record, OutcomeRecord) else ()
+
+
+def _is_over(log: list[Logged]) -> bool:
+    """Whether every partition with outcomes has gone on for long enough after the last of them."""
+    clock: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for entry in log:
+        clock[entry.partition] = max(clock.get(entry.partition, 0), entry.append_ms)
+        if _traces(entry):
+            last[entry.partition] = clock[entry.partition]
+    return all(clock[partition] - at >= CLOSING_MS for partition, at in last.items())
+
+
+async def _has_rules(settings: Settings) -> bool:
+    """Whether every partition's alerter has put a tick with rules on its log."""
+    log = await heard.outcome_log(settings)
+    under_rules = {e.partition for e in log if not isinstance(e.record, OutcomeRecord) and e.record.rules_seq > 0}
+    return len(under_rules) == settings.outcomes_partitions
+
+
+async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
+    end = time.monotonic() + SETTLE_MAX_S
+    while not await there():
+        assert time.monotonic() < end, f"not within {SETTLE_MAX_S:.0f} s: {what}"
+        await asyncio.sleep(0.5)
+
+
+def verdicts(scenarios: Mapping[str, Scenario], evening: Evening) -> list[Verdict]:
+    """What is to be said of each scenario."""
+    counts = Counts(evening.log)
+    by_name = of_workflow(heard.once(evening.published), scenarios)
+    return [
+        judge(name, scenario, [p for p in evening.played if p.cast.scenario == name], by_name[name], counts)
+        for name, scenario in scenarios.items()
+    ]
+
+
+def difference(evening: Evening) -> list[str]:
+    """Where the published events are not those of an alerter that nobody disturbed, de-duplicated; empty when they are."""
+    said, meant = heard.by_key(heard.once(evening.published)), heard.by_key(evening.undisturbed)
+    found = []
+    for key in said.keys() | meant.keys():
+        ids = [h.id for h in said.get(key, [])]
+        should = [h.id for h in meant.get(key, [])]
+        # The log goes on while it is read: what is newer than its copy here is nobody's mistake.
+        if ids[: len(should)] != should:
+            found.append(f"{key}: published {ids}, undisturbed {should}")
+        for h, m in zip(said.get(key, []), meant.get(key, []), strict=False):
+            if isinstance(h.event, AlertEvent) and h.event != m.event:
+                found.append(f"{h.id} says something else than undisturbed: {h.event} and not {m.event}")
+    return found
