@@ -47,7 +47,7 @@ scenarios: $(STAMP) ## What happens to agents and what must be told of it, all o
 
 .PHONY: chaos-alerts
 chaos-alerts: $(STAMP) ## The same while the alerter is killed fifty times, fenced, and told everything twice
-	$(BIN)/python -m tests.scenarios --kills 50 --fences 5
+	$(BIN)/python -m tests.scenarios --kills 50 --fences 5 --pace 3
 
 .PHONY: bench
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts

@@ -19,7 +19,9 @@ from tests.scenarios import chaos, heard, report, stage
 from tests.scenarios.scenario import Scenario, read_all
 
 
-async def perform(scenarios: dict[str, Scenario], console: Console, kills: int, fences: int, seed: int) -> bool:
+async def perform(
+    scenarios: dict[str, Scenario], console: Console, kills: int, fences: int, seed: int, pace: float
+) -> bool:
     """Start a stack, play, judge. Whether all is well."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scenarios ") as folder:
@@ -32,9 +34,9 @@ async def perform(scenarios: dict[str, Scenario], console: Console, kills: int, 
         )
         async with stack:
             seconds = max(scenario.seconds for scenario in scenarios.values())
-            console.print(f"{len(scenarios)} scenarios, {seconds:.0f} s of play")
+            console.print(f"{len(scenarios)} scenarios, {pace * seconds:.0f} s of play")
             trouble = chaos.Chaos(stack, seed, kills=kills, fences=fences) if kills or fences else None
-            evening = await stage.play(scenarios, stack.settings, trouble)
+            evening = await stage.play(scenarios, stack.settings, trouble, pace)
             older = await chaos.older_checkpoints(stack.settings)
     good = report.show(stage.verdicts(scenarios, evening), console)
     wrong = stage.difference(evening)
@@ -59,9 +61,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=0, help="how often the alerter is killed meanwhile")
     parser.add_argument("--fences", type=int, default=0, help="how often it stands still while a second one takes over")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the chaos")
+    parser.add_argument("--pace", type=float, default=1.0, help="2 plays twice as slowly")
     given = parser.parse_args()
     scenarios = read_all(given.names, short=given.short)
-    work = perform(scenarios, Console(width=160), given.kills, given.fences, given.seed)
+    work = perform(scenarios, Console(width=160), given.kills, given.fences, given.seed, given.pace)
     return 0 if asyncio.run(work) else 1
 
 

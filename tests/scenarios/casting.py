@@ -12,6 +12,8 @@ from streams.demo.scribe import SpanPlan, spans_of
 from tests.scenarios.faults import IN_PLAYS, IN_SPANS, handed_over
 from tests.scenarios.scenario import Fault, Kind, Phase, Scenario
 
+SLOW_MS = 2_000  # the budget of every tool in the registry of the demonstration
+
 
 class Cast(NamedTuple):
     """One run to be: when it ends, and what is true of it."""
@@ -25,7 +27,7 @@ class Cast(NamedTuple):
     span_ids: tuple[int, ...]
     spans: tuple[SpanPlan, ...]
     struck: frozenset[Kind]  # what went wrong in it
-    mishap: bool  # whether something of the everyday kind went wrong besides
+    mishaps: frozenset[str]  # tools with which something of the everyday kind went wrong besides
 
     @property
     def length_ms(self) -> float:
@@ -54,9 +56,8 @@ def _run(name: str, scenario: Scenario, number: int, i: int, at_s: float, tenant
     phase = scenario.phases[number]
     rng = Random(f"{name}/{scenario.seed}/{number}/{i}/{tenant}")
     release = rng.choice(phase.releases)
-    planned = play_of(_case(scenario.play, rng))
-    play = everyday(planned, rng)
-    mishap = play != planned
+    play = everyday(play_of(_case(scenario.play, rng)), rng)
+    mishaps = {call.tool for call in play.calls if call.error}
     play = play._replace(case=play.case._replace(workflow=name, task_id=""))
     faults = [
         fault for at, fault in enumerate(phase.faults) if _strikes(fault, at, phase, i, release, tenant, rng, chosen)
@@ -65,6 +66,7 @@ def _run(name: str, scenario: Scenario, number: int, i: int, at_s: float, tenant
         if fault.kind in IN_PLAYS:
             play = IN_PLAYS[fault.kind](play, fault.tool)
     spans = spans_of(play, f"{name}-{number}-{i}-{tenant}", rng)
+    mishaps |= {_tool(plan) for plan in spans if _tool(plan) and plan.end_ms - plan.start_ms > SLOW_MS}
     if scenario.handoffs and not any(fault.kind == "handoff_loop" for fault in faults):
         spans = handed_over(spans)
     for fault in faults:
@@ -72,7 +74,13 @@ def _run(name: str, scenario: Scenario, number: int, i: int, at_s: float, tenant
             spans = IN_SPANS[fault.kind](spans, fault.tool)
     ids = tuple(rng.getrandbits(64) or 1 for _ in spans)
     struck = frozenset(fault.kind for fault in faults)
-    return Cast(at_s, name, number, tenant, release, rng.getrandbits(128) or 1, ids, tuple(spans), struck, mishap)
+    return Cast(
+        at_s, name, number, tenant, release, rng.getrandbits(128) or 1, ids, tuple(spans), struck, frozenset(mishaps)
+    )
+
+
+def _tool(plan: SpanPlan) -> str:
+    return plan.name.removeprefix("execute_tool ") if plan.name.startswith("execute_tool ") else ""
 
 
 def _strikes(

@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.topics import kafka_options
 from tests.integration.pipeline import records_of
 
-SESSION_S = 3
+SESSION_S = 2
 ALERTER = {  # often enough that every kill lies between two of everything
     "STEPWATCH_TICK_INTERVAL_S": "1",
     "STEPWATCH_CHECKPOINT_INTERVAL_S": "2",
@@ -28,7 +28,9 @@ ALERTER = {  # often enough that every kill lies between two of everything
 }
 BROKER = {"group.min.session.timeout.ms": "1000"}
 UNDYING = RestartPolicy(deaths_max=10_000, pause_first_s=0.1, pause_max_s=0.2)
-APART_S = (0.3, 8.0)  # from one kill to the next: some come while the alerter is starting
+AFTER_READY_S = (0.0, 5.0)  # from the moment that the alerter is there to the next trouble
+TOO_EARLY_SHARE, TOO_EARLY_S = 0.2, 3.0  # some kills come while it is starting
+READY_MAX_S = 60.0
 AGAIN = "again"  # header of a record that was delivered twice
 AGAIN_SHARE, AGAIN_S = 0.8, 5.0
 
@@ -47,19 +49,35 @@ class Chaos:
         """All of it, one after the other. Afterwards one alerter is alive."""
         try:
             for what in self._plan:
-                await asyncio.sleep(self._rng.uniform(*APART_S))
                 if what == "kill":
-                    self._stack.kill("alerter")
+                    await self._kill()
                     self.kills += 1
                 else:
                     await self._fence()
                     self.fences += 1
+            await self._ready()
         finally:
             self._stack.kill("alerter", signal.SIGCONT)
             await self._end_second(signal.SIGKILL)
 
+    async def _kill(self) -> None:
+        if self._rng.random() < TOO_EARLY_SHARE:
+            await asyncio.sleep(self._rng.uniform(0, TOO_EARLY_S))
+        else:
+            await self._ready()
+            await asyncio.sleep(self._rng.uniform(*AFTER_READY_S))
+        self._stack.kill("alerter")
+
+    async def _ready(self) -> None:
+        """Wait until the alerter of the stack has joined its group again."""
+        await asyncio.sleep(2 * UNDYING.pause_max_s)  # a death is noticed by then
+        async with asyncio.timeout(READY_MAX_S):
+            while self._stack.parts["alerter"].state != "ready":
+                await asyncio.sleep(0.1)
+
     async def _fence(self) -> None:
         """The alerter stands still beyond its session, a second one takes its partitions over, the first wakes up."""
+        await self._ready()
         if self._rng.random() < 0.5:  # a second one is there already, or comes when it is needed
             await self._start_second()
             await asyncio.sleep(self._rng.uniform(0, 2 * SESSION_S))

@@ -15,6 +15,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
 
 from schemas.partition import partition_of_trace
 from streams.settings import Settings
@@ -127,10 +128,19 @@ def shuffled(way: Way, seed: int) -> Delayed:
     return Delayed(way, lambda _: rng.uniform(0, SHUFFLED_S))
 
 
-def late(way: Way, tool: str, seconds: float, share: float, seed: int) -> Delayed:
-    """The calls of a tool leave long after their run; all or a share of them."""
-    rng = Random(seed)
-    return Delayed(way, lambda span: seconds if span.name == f"execute_tool {tool}" and rng.random() < share else 0.0)
+def late(way: Way, tool: str, seconds: float, *, only_retries: bool) -> Delayed:
+    """The calls of a tool leave long after their run; or only those that come after one that failed."""
+    name, failed = f"execute_tool {tool}", set[int]()
+
+    def after_s(span: ReadableSpan) -> float:
+        if span.name != name:
+            return 0.0
+        if only_retries and span.status.status_code is StatusCode.ERROR:
+            failed.add(span.context.trace_id)
+            return 0.0
+        return 0.0 if only_retries and span.context.trace_id not in failed else seconds
+
+    return Delayed(way, after_s)
 
 
 class Ways(SpanExporter):

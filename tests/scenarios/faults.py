@@ -45,6 +45,11 @@ def tool_error(play: Play, tool: str) -> Play:
     return play._replace(calls=(*play.calls[:at], failed, failed), answer=APOLOGY)
 
 
+def timeout_once(play: Play, tool: str) -> Play:
+    """The first attempt times out; the next one works."""
+    return _each(play, tool, lambda c: [c._replace(result=None, error="timeout"), c])
+
+
 def retry_storm(play: Play, tool: str) -> Play:
     """A hundred attempts fail; the last works."""
     return _each(play, tool, lambda c: [*[c._replace(result=None, error="timeout")] * STORM_ATTEMPTS, c])
@@ -75,9 +80,9 @@ def mute_verifier(spans: list[SpanPlan], _tool: str) -> list[SpanPlan]:
     ]
 
 
-def handed_over(spans: list[SpanPlan], hops: int = 1) -> list[SpanPlan]:
-    """At its end the executor hands the result to a reviewer, who hands it back, and so on; then the last one speaks."""
-    root, agents = spans[0], ("executor", "reviewer")
+def handed_over(spans: list[SpanPlan], hops: int = 2) -> list[SpanPlan]:
+    """At its end the executor hands the result to a clerk, who hands it back, and so on; whoever has it last speaks."""
+    root, agents = spans[0], ("executor", "clerk")
     conversation = root.attributes["gen_ai.conversation.id"]
     now_ms, found = root.end_ms, list(spans)
     for hop in range(hops + 1):
@@ -86,7 +91,8 @@ def handed_over(spans: list[SpanPlan], hops: int = 1) -> list[SpanPlan]:
         found.append(_span(f"invoke_agent {agent}", 0, now_ms, now_ms + 120, conversation, of_agent))
         parent = len(found) - 1
         if hop < hops:
-            call = {**of_agent, "gen_ai.tool.name": f"transfer_to_{target}", "gen_ai.tool.call.arguments": "{}"}
+            call = {**of_agent, "gen_ai.tool.name": f"transfer_to_{target}"}
+            call["gen_ai.tool.call.arguments"] = json.dumps({"about": root.attributes["gen_ai.input.messages"]})
             call["gen_ai.tool.call.id"] = f"hop_{conversation}_{hop}"
             call["gen_ai.tool.call.result"] = json.dumps({"assistant": target})
             name = f"execute_tool transfer_to_{target}"
@@ -113,6 +119,7 @@ IN_PLAYS: dict[Kind, ChangePlay] = {
     "missing_argument": missing_argument,
     "swallowed_error": swallowed_error,
     "tool_error": tool_error,
+    "timeout_once": timeout_once,
     "retry_storm": retry_storm,
 }
 IN_SPANS: dict[Kind, ChangeSpans] = {

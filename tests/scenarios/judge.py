@@ -14,6 +14,7 @@ from tests.scenarios.evidence import Counts
 from tests.scenarios.heard import Heard
 from tests.scenarios.scenario import Fires, Scenario
 
+StoredName = tuple[str, str, str, str]  # workflow, step, evaluator, verdict
 ONSET_LATE_MS = 12_000  # a bucket, and what a run takes to be decided
 
 
@@ -68,14 +69,25 @@ def series_of_event(event: AlertEvent) -> SeriesName:
     return SeriesName(event.rule.uid, event.tenant, labels.get("step", ""), labels.get("evaluator", ""))
 
 
-def judge(name: str, scenario: Scenario, played: Sequence[Played], heard: Iterable[Heard], counts: Counts) -> Verdict:
-    """The verdict of one scenario; `heard` holds each event of its workflow once."""
+def judge(
+    name: str,
+    scenario: Scenario,
+    played: Sequence[Played],
+    heard: Iterable[Heard],
+    counts: Counts,
+    stored: Mapping[StoredName, int],
+) -> Verdict:
+    """The verdict of one scenario; `heard` holds each event of its workflow once, `stored` counts runs by verdict."""
     by_series: dict[SeriesName, list[Heard]] = {}
     for h in heard:
         if isinstance(h.event, AlertEvent):
             by_series.setdefault(series_of_event(h.event), []).append(h)
     demanded = {series_of(fires): fires for fires in scenario.fires}
     problems = [f"{series} fired and should not have" for series in by_series if series not in demanded]
+    for wanted in scenario.stored:
+        there = stored.get((name, wanted.step, wanted.evaluator, wanted.verdict), 0)
+        if there < wanted.runs:
+            problems += [f"{there} runs are stored as {wanted.verdict} at {wanted.step}, not {wanted.runs}"]
     delays, causes = list[float](), list[str]()
     for series, fires in demanded.items():
         told = _Told(series, fires, scenario, played, by_series.get(series, []), counts)
@@ -113,7 +125,7 @@ class _Told:
         self._events = [h.event for h in heard if isinstance(h.event, AlertEvent)]
         self._heard = heard
         self._bad = [p for p in played if p.cast.tenant == fires.tenant and p.cast.struck & frozenset(fires.bad)]
-        self._may_be_bad = {p.trace_id for p in self._bad} | {p.trace_id for p in played if p.cast.mishap}
+        self._may_be_bad = {p.trace_id for p in self._bad} | {p.trace_id for p in played if _hurt(p.cast, fires.step)}
         self._episodes = self._split()
         self._stretches = _stretches(self._bad)
 
@@ -143,9 +155,10 @@ class _Told:
         if not low <= event.evidence.rate <= high:
             found.append(f"the fail rate is told as {event.evidence.rate:.2f}, not {low} to {high}")
         if number < len(self._stretches):
-            first = self._stretches[number][0]
-            if not first.start_ms <= event.starts_ms <= first.end_ms + ONSET_LATE_MS:
-                off_s = (event.starts_ms - first.end_ms) / 1000
+            began_ms = min(run.start_ms for run in self._stretches[number])
+            first_ms = self._stretches[number][0].end_ms
+            if not began_ms <= event.starts_ms <= first_ms + ONSET_LATE_MS:
+                off_s = (event.starts_ms - first_ms) / 1000
                 found.append(f"the onset is told {off_s:+.1f} s from the end of the first bad run")
         return found
 
@@ -168,6 +181,11 @@ class _Told:
     def causes(self) -> list[str]:
         """What attribution names first, as it is told."""
         return []
+
+
+def _hurt(run: Cast, step: str) -> bool:
+    """Whether something of the everyday kind happened at a step; the verifier hears of all of it."""
+    return any(step in ("verifier", f"executor/{tool}", f"planner/{tool}") for tool in run.mishaps)
 
 
 def _life(events: Sequence[AlertEvent], opens: str, reason: str) -> list[str]:
@@ -196,10 +214,12 @@ def _stretches(bad: Sequence[Played]) -> list[list[Played]]:
     return found
 
 
-def of_workflow(heard: Iterable[Heard], names: Mapping[str, Scenario]) -> dict[str, list[Heard]]:
-    """Alert events by scenario: each has a workflow of its own."""
-    found: dict[str, list[Heard]] = {name: [] for name in names}
+def of_workflow(heard: Iterable[Heard], until_ms: Mapping[str, int]) -> dict[str, list[Heard]]:
+    """Alert events by scenario, each has a workflow of its own; those before the scenario was over."""
+    found: dict[str, list[Heard]] = {name: [] for name in until_ms}
     for h in heard:
         if isinstance(h.event, AlertEvent):
-            found[dict(h.event.labels)["workflow"]].append(h)
+            workflow = dict(h.event.labels)["workflow"]
+            if h.event.time_ms <= until_ms[workflow]:
+                found[workflow].append(h)
     return found

@@ -21,6 +21,7 @@ Kind = Literal[
     "missing_argument",  # a call leaves its first argument out; the tool does not mind
     "swallowed_error",  # the tool's error comes back as a result, and the agent goes on as if all were well
     "tool_error",  # the tool fails in the open, again and again, and the agent says that it could not be done
+    "timeout_once",  # the tool times out, and the next attempt works
     "retry_storm",  # the tool fails a hundred times before it works
     "slow_tool",  # the tool takes three seconds longer than its budget
     "mute_verifier",  # the verifier says nothing that is a verdict
@@ -66,11 +67,20 @@ class Fires(Declared):
 
 
 class Late(Declared):
-    """Spans that come after their run was decided."""
+    """Calls of a tool that come long after their run was decided."""
 
     tool: str
     seconds: float
-    share: Share = 1.0
+    only_retries: bool = False  # only those that come after a call that failed
+
+
+class Stored(Declared):
+    """What the store says in the end of a step: so many runs, at the least, with this verdict."""
+
+    step: str
+    evaluator: str
+    verdict: Literal["pass", "fail"]
+    runs: int
 
 
 class Scenario(Declared):
@@ -82,11 +92,12 @@ class Scenario(Declared):
     short: bool = False  # one of those that every test run plays
     phases: list[Phase]
     tenants: list[str] = Field(default_factory=lambda: [TENANT])  # each has all of the runs
-    handoffs: bool = False  # the executor hands the result to a reviewer
+    handoffs: bool = False  # the executor hands the result to a clerk, who hands it back
     twice: bool = False  # every export is sent again
     shuffled: bool = False  # spans leave in any order, up to a second late
     late: Late | None = None
     fires: list[Fires] = Field(default_factory=list)
+    stored: list[Stored] = Field(default_factory=list)
     rows: dict[str, int] = Field(
         default_factory=dict
     )  # "step evaluator verdict" in the store in the end: at least so many

@@ -33,17 +33,23 @@ from streams.demo.simulator import (
     record,
 )
 from streams.settings import Settings
+from streams.store.client import connect
 from streams.topics import kafka_options
 from tests.scenarios import heard
 from tests.scenarios.casting import Cast, cast
 from tests.scenarios.evidence import Counts
 from tests.scenarios.exports import Gateway, Tenant, Twice, Way, Ways, late, run_on, shuffled
 from tests.scenarios.heard import Heard, Logged
-from tests.scenarios.judge import Played, Verdict, judge, of_workflow
+from tests.scenarios.judge import Played, StoredName, Verdict, judge, of_workflow
 from tests.scenarios.scenario import RULES, TENANT, Scenario
 
 CLOSING_MS = 20_000  # a bucket of ten seconds ends, and the hold of five
+OVER_MS = 2 * CLOSING_MS  # what a scenario's series say later is about its end
 LOOK_EVERY_S = 2.0
+STORED_SQL = """\
+SELECT workflow, step, evaluator, verdict, uniqExact(tenant, trace_id)
+FROM v1_results
+GROUP BY workflow, step, evaluator, verdict"""
 SETTLE_MAX_S = 240.0  # a machine that is busy with other things
 
 
@@ -64,6 +70,7 @@ class Evening(NamedTuple):
     log: list[Logged]
     published: list[Heard]  # as it lies on the topic, repetitions too
     undisturbed: list[Heard]
+    stored: dict[StoredName, int]
 
 
 class Agents:
@@ -120,7 +127,7 @@ def _way(scenario: Scenario, way: Way) -> Way:
     if scenario.shuffled:
         way = shuffled(way, scenario.seed)
     if scenario.late:
-        way = late(way, scenario.late.tool, scenario.late.seconds, scenario.late.share, scenario.seed)
+        way = late(way, scenario.late.tool, scenario.late.seconds, only_retries=scenario.late.only_retries)
     return way
 
 
@@ -131,8 +138,10 @@ def registry_of(scenarios: Mapping[str, Scenario]) -> str:
     return yaml.safe_dump({"workflows": workflows}, sort_keys=False)
 
 
-async def play(scenarios: Mapping[str, Scenario], settings: Settings, alongside: Alongside | None = None) -> Evening:
-    """Publish the config, play, wait for all that follows."""
+async def play(
+    scenarios: Mapping[str, Scenario], settings: Settings, alongside: Alongside | None = None, pace: float = 1.0
+) -> Evening:
+    """Publish the config, play, wait for all that follows. `pace` 2 plays twice as slowly."""
     await publish_config(settings, registry_of(scenarios), RULES.read_text("utf-8"))
     await _until(lambda: _has_rules(settings), "the alerter has taken the rules over")
     producer = AIOKafkaProducer(**kafka_options(settings), acks="all")
@@ -140,7 +149,7 @@ async def play(scenarios: Mapping[str, Scenario], settings: Settings, alongside:
     echo = asyncio.ensure_future(alongside.deliver_twice()) if alongside else None
     try:
         trouble = alongside.trouble() if alongside else asyncio.sleep(0)
-        played, _ = await asyncio.gather(_perform(scenarios, settings, producer), trouble)
+        played, _ = await asyncio.gather(_perform(scenarios, settings, producer, pace), trouble)
         return await _closing(played, settings)
     finally:
         if echo:
@@ -148,7 +157,9 @@ async def play(scenarios: Mapping[str, Scenario], settings: Settings, alongside:
         await producer.stop()
 
 
-async def _perform(scenarios: Mapping[str, Scenario], settings: Settings, producer: AIOKafkaProducer) -> list[Played]:
+async def _perform(
+    scenarios: Mapping[str, Scenario], settings: Settings, producer: AIOKafkaProducer, pace: float
+) -> list[Played]:
     agents, played, over = Agents(scenarios, settings, producer), list[Played](), threading.Event()
 
     def emit(run: Cast) -> None:
@@ -157,8 +168,7 @@ async def _perform(scenarios: Mapping[str, Scenario], settings: Settings, produc
         played.append(Played(run, end_ns // 1_000_000))
 
     def perform() -> None:
-        keep_time(cast(dict(scenarios)), emit, over)
-        over.wait(max(scenario.seconds for scenario in scenarios.values()) - played[-1].cast.at_s)
+        keep_time((run._replace(at_s=run.at_s * pace) for run in cast(dict(scenarios))), emit, over)
         agents.close()
 
     try:
@@ -177,12 +187,21 @@ async def _closing(played: list[Played], settings: Settings) -> Evening:
         undisturbed = await heard.undisturbed(settings, log)
         missing = wanted - {t.trace_id for entry in log for t in _traces(entry)}
         if not missing and _is_over(log) and {h.identity for h in undisturbed} <= {h.identity for h in published}:
-            return Evening(played, log, published, undisturbed)
+            return Evening(played, log, published, undisturbed, await asyncio.to_thread(_stored, settings))
         assert time.monotonic() < end, (
             f"after {SETTLE_MAX_S:.0f} s {len(missing)} runs have no outcomes, and of {len(undisturbed)} events "
             f"{len({h.identity for h in undisturbed} - {h.identity for h in published})} are not published"
         )
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _stored(settings: Settings) -> dict[StoredName, int]:
+    client = connect(settings)
+    try:
+        rows = client.query(STORED_SQL).result_rows
+        return {(workflow, step, evaluator, verdict): runs for workflow, step, evaluator, verdict, runs in rows}
+    finally:
+        client.close()
 
 
 def _traces(entry: Logged) -> tuple:
@@ -216,10 +235,20 @@ async def _until(there: Callable[[], Awaitable[bool]], what: str) -> None:
 
 def verdicts(scenarios: Mapping[str, Scenario], evening: Evening) -> list[Verdict]:
     """What is to be said of each scenario."""
-    counts = Counts(evening.log)
-    by_name = of_workflow(heard.once(evening.published), scenarios)
+    counts, over_ms = Counts(evening.log), dict.fromkeys(scenarios, 0)
+    for entry in evening.log:
+        if isinstance(entry.record, OutcomeRecord):
+            over_ms[entry.record.workflow] = max(over_ms[entry.record.workflow], entry.append_ms + OVER_MS)
+    by_name = of_workflow(heard.once(evening.published), over_ms)
     return [
-        judge(name, scenario, [p for p in evening.played if p.cast.scenario == name], by_name[name], counts)
+        judge(
+            name,
+            scenario,
+            [p for p in evening.played if p.cast.scenario == name],
+            by_name[name],
+            counts,
+            evening.stored,
+        )
         for name, scenario in scenarios.items()
     ]
 

@@ -27,6 +27,7 @@ class World:
     """A break and its repair, as the fold tells them, and the runs that it came from."""
 
     fires: list[dict[str, Any]] = field(default_factory=lambda: [FIRES])
+    stored: dict[tuple[str, str, str, str], int] = field(default_factory=lambda: {("x", "s", "E", "fail"): 2})
     log: list[Entry] = field(default_factory=lambda: pauses(timeline((60, 0), (30, 1), (100, 0)), minutes=2))
 
     def __post_init__(self) -> None:
@@ -37,12 +38,15 @@ class World:
         struck = frozenset({"tool_error"}) if n in BROKEN else frozenset()
         phase = (n in BROKEN) + 2 * (n >= BROKEN.stop)
         at_ms = EPOCH_MS + 2_000 * (n + 1)
-        return Played(Cast(0, "x", phase, "default", "1", n + 1, (), (Span(1_000),), struck, False), at_ms)
+        return Played(Cast(0, "x", phase, "default", "1", n + 1, (), (Span(1_000),), struck, frozenset()), at_ms)
 
     def verdict(self, events: list[AlertEvent] | None = None) -> Verdict:
-        scenario = Scenario.model_validate({"about": "", "seed": 1, "phases": [], "fires": self.fires})
+        stored = [{"step": "s", "evaluator": "E", "verdict": "fail", "runs": 2}]
+        scenario = Scenario.model_validate(
+            {"about": "", "seed": 1, "phases": [], "fires": self.fires, "stored": stored}
+        )
         counts = Counts(Logged(3, i, e.append_ms, e.record) for i, e in enumerate(self.log))
-        return judge("x", scenario, self.played, [heard(e) for e in (events or self.events)], counts)
+        return judge("x", scenario, self.played, [heard(e) for e in (events or self.events)], counts, self.stored)
 
 
 @dataclass
@@ -92,6 +96,10 @@ def test_an_exemplar_of_a_good_run_is_told() -> None:
     stranger = firing.exemplars[0]._replace(trace_id=f"{5:032x}")
     assert only(world.verdict([firing._replace(exemplars=(stranger,)), *others]), "no bad runs")
     assert only(world.verdict([firing._replace(exemplars=()), *others]), "no exemplars")
+
+
+def test_verdicts_that_are_not_stored_are_told() -> None:
+    assert only(World(stored={("x", "s", "E", "fail"): 1}).verdict(), "1 runs are stored")
 
 
 def test_repetitions_are_taken_out_by_source_and_id_and_order_holds_per_key() -> None:
