@@ -57,6 +57,10 @@ bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 bench-alerts: $(STAMP) ## False alarms and delays of the alert detector, beside others; outcomes folded a second
 	$(BIN)/python -m tests.bench.alerts
 
+.PHONY: bench-attribution
+bench-attribution: $(STAMP) ## How often the cause of an alert is named first, and how often one where there is none
+	$(BIN)/python -m tests.bench.attribution
+
 .PHONY: bench-evaluators
 bench-evaluators: $(STAMP) ## How right and how fast the evaluators are, with a rival beside them (some minutes)
 	$(BIN)/python -m tests.bench.evaluators

@@ -1,7 +1,8 @@
 """Alert events: what is said when a series changes its state. Their form on Kafka is `schemas.cloud_event`.
 
-An event says that a series changed its state. The law: everything but `Pipeline` is a function of the outcome log, so
-the same transition has the same id and body whenever it is published again. Ids and codes only, never span content.
+An event says that a series changed its state. The law: everything but `Pipeline` and `attribution` is a function of the
+outcome log, so the same transition has the same id and body whenever it is published again. Ids and
+codes only, never span content.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 import orjson
+
+from schemas.attribution import Attribution
 
 AlertType = Literal[
     "firing",  # the series crossed its line: opens an episode
@@ -98,6 +101,9 @@ class AlertEvent(NamedTuple):
     partition: int  # of the outcome log
     offset: int  # of the record that caused the transition
     silenced: bool = False  # a silence of the rules holds: whoever delivers keeps quiet
+    attribution: Attribution | None = (
+        None  # from the store, beside the fold: None where it was not asked or not there in time
+    )
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import orjson
 
+from schemas import attribution
 from schemas.alert import (
     CONFIDENCE,
     AlertEvent,
@@ -107,6 +108,7 @@ def body(event: AlertEvent, pipeline: Pipeline) -> dict[str, Any]:
             }
             for e in event.exemplars
         ],
+        "attribution": None if event.attribution is None else attribution.to_json(event.attribution),
         "links": _links(event),
         "pipeline": _pipeline(event, pipeline),
     }
@@ -156,6 +158,14 @@ def from_cloud_event(headers: Iterable[tuple[str, bytes]], value: bytes) -> Aler
         raise ValueError(f"not an alert event: {error!r}") from error
 
 
+def from_body(kind: AlertType, time_ms: int, value: str | bytes) -> AlertEvent:
+    """The event of a stored body. Raises ValueError on what is none."""
+    try:
+        return _event(kind, time_ms, orjson.loads(value))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not an alert event: {error!r}") from error
+
+
 def _event(kind: AlertType, time_ms: int, fields: Mapping[str, Any]) -> AlertEvent:
     rule = {name: fields["rule"][name] for name in RuleInfo._fields}
     return AlertEvent(
@@ -179,6 +189,7 @@ def _event(kind: AlertType, time_ms: int, fields: Mapping[str, Any]) -> AlertEve
         partition=fields["pipeline"]["partition"],
         offset=fields["pipeline"]["offset"],
         silenced=fields.get("silenced", False),
+        attribution=attribution.from_json(fields["attribution"]) if fields.get("attribution") else None,
     )
 
 

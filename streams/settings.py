@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     # Alerter.
     tick_interval_s: float = Field(default=10.0, gt=0)
     checkpoint_interval_s: float = Field(default=60.0, gt=0)
+    attribution_timeout_s: float = Field(default=3.0, ge=0)  # how long an alert waits for its cause; 0: it does not
 
     # Gateway.
     gateway_host: str = "127.0.0.1"

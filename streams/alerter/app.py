@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from schemas.outcome import Tick
+from streams.alerter.attributor import Attributor
 from streams.alerter.history import History
 from streams.alerter.lag import ScorerLag
 from streams.alerter.owner import PartitionOwner, Shell
@@ -47,7 +48,8 @@ class Alerter:
             max_request_size=8 << 20,
         )
         publisher, rules = Publisher(settings, producer, metrics.add), RulesLog(self._config)
-        self._shell = Shell(settings, producer, publisher, rules, History(settings))
+        attributor = Attributor(settings, metrics.add)
+        self._shell = Shell(settings, producer, publisher, rules, History(settings), attributor)
         self._owners: dict[int, PartitionOwner] = {}
         self._writing: asyncio.Future[None] | None = None
         self._connecting = asyncio.Lock()

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.alert import AlertEvent
 from schemas.outcome import OutcomeRecord, Tick, decode
 from streams.alerter import partition_log
+from streams.alerter.attributor import Attributor
 from streams.alerter.history import History
 from streams.alerter.patience import patiently
 from streams.alerter.publisher import Publisher
@@ -37,6 +38,7 @@ class Shell:
     publisher: Publisher
     rules: RulesLog
     history: History
+    attributor: Attributor
 
 
 class PartitionOwner:
@@ -83,6 +85,7 @@ class PartitionOwner:
             if (outcomes := await self._readable(record)) is not None:
                 await self._learn_rules(alerting, outcomes)
                 emitted += alerting.handle(outcomes, record.timestamp, record.offset)
+        emitted = await self._shell.attributor.explain(emitted, alerting.board.rules.by_uid())
         await self._shell.publisher.publish(emitted)
         await self._shell.history.add([event for event in emitted if isinstance(event, AlertEvent)])
 

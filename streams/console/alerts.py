@@ -1,4 +1,4 @@
-"""`stepwatch alerts tail|list`: for a person on call."""
+"""`stepwatch alerts tail|list|show`: for a person on call."""
 
 import asyncio
 import sys
@@ -13,9 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.alert import AlertEvent, spell_time
+from schemas.alert import AlertEvent, Pipeline, spell_time
+from schemas.cloud_event import to_cloud_event
+from schemas.config import ConfigError
 from schemas.duration import spell_duration
-from streams.console.parts import effective
+from schemas.rules import parse_rules
+from streams.console.errors import UserError
+from streams.console.parts import Store, effective
 from streams.core.wording import percent
 
 alerts = typer.Typer(no_args_is_help=True)
@@ -68,6 +72,51 @@ def list_(as_json: AsJson = False) -> None:
         console.print("no alert fires, none was resolved within a day")
 
 
+@alerts.command()
+def show(
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The event's id, or the beginning of the alert key.")],
+    as_json: AsJson = False,
+    clickhouse_url: Store = None,
+) -> None:
+    """One alert: what happened, and what changed at its onset, asked of ClickHouse anew.
+
+    Every cause is told with the runs that it rests on. Asked again the answer is the same, but for late spans.
+    """
+    from streams.config_log import read_config
+    from streams.console.alert_shown import shown
+    from streams.store.alert_events import find
+    from streams.store.attribution import attribution_of
+    from streams.store.client import connect
+    from streams.store.errors import StoreError
+
+    settings = effective(clickhouse_url=clickhouse_url)
+    client = connect(settings)
+    try:
+        found = find(client, alert)
+        if len(found) != 1:
+            keys = ", ".join(event.alert_key for event in found)
+            raise UserError(
+                f"no alert begins with {alert!r}: `stepwatch alerts list`" if not found else f"which? {keys}"
+            )
+        (event,) = found
+        rule = None
+        with suppress(
+            UserError, ConfigError
+        ):  # Kafka may be away, the rule gone: then all outcomes of its labels are taken
+            rules = asyncio.run(read_config(settings)).rules_text
+            rule = parse_rules(rules, "eval.config").by_uid().get(event.rule.uid) if rules else None
+        event = event._replace(attribution=attribution_of(client, event, rule))
+    except StoreError as error:
+        raise UserError(str(error)) from error
+    if as_json:
+        _, headers, value = to_cloud_event(event, Pipeline(event.time_ms, ""))
+        write_json(tuple(headers), value)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(told(event))
+    console.print(shown(event))
+
+
 def write_json(headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
     """One event as a structured CloudEvent on standard output."""
     attributes = {name.removeprefix("ce_"): text.decode() for name, text in headers if name.startswith("ce_")}
@@ -93,6 +142,8 @@ def _details(event: AlertEvent) -> Iterator[str]:
     reason += ", silenced" if event.silenced else ""
     since = f"since {spell_time(event.starts_ms)}, rule {event.rule.uid}{reason}"
     yield since if event.resolved_ms is None else f"{since} after {spell_duration(event.resolved_ms - event.fired_ms)}"
+    if event.attribution is not None and event.attribution.causes:
+        yield f"likely cause: {event.attribution.causes[0].sentence}"
     if event.exemplars and event.type != "resolved":
         yield "traces " + " ".join(exemplar.trace_id for exemplar in event.exemplars[:3])
     if event.rule.runbook_url:

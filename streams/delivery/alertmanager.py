@@ -13,6 +13,7 @@ import orjson
 from schemas.alert import AlertEvent, spell_time
 from streams.delivery.message import Request
 from streams.delivery.webhook import authorization
+from streams.delivery.wording import cause
 
 PATH = "/api/v2/alerts"
 RESEND_S = 60.0
@@ -31,7 +32,12 @@ def request(alerts: Sequence[dict[str, Any]], root: str, bearer: str | None) -> 
 def alert_of(event: AlertEvent, now_ms: int) -> dict[str, Any]:
     """The event as an alert. While it fires its end lies ahead."""
     ends_ms = now_ms + FIRING_MS if event.resolved_ms is None else event.resolved_ms
-    annotations = {**dict(event.annotations), "alert_key": event.alert_key, "runbook_url": event.rule.runbook_url}
+    annotations = {
+        **dict(event.annotations),
+        "cause": cause(event),
+        "alert_key": event.alert_key,
+        "runbook_url": event.rule.runbook_url,
+    }
     traces = " ".join(exemplar.trace_id for exemplar in event.exemplars[:3])
     return {
         "labels": labels_of(event),

@@ -17,8 +17,16 @@ def summary(event: AlertEvent) -> str:
 
 
 def description(event: AlertEvent) -> str:
-    """The evidence in words."""
-    return dict(event.annotations).get("description", "")
+    """The evidence in words, and the likeliest cause."""
+    said = dict(event.annotations).get("description", "")
+    likely = cause(event)
+    return f"{said}\nLikely cause: {likely}".strip() if likely else said
+
+
+def cause(event: AlertEvent) -> str:
+    """What changed at the onset, where that is known."""
+    found = event.attribution
+    return found.causes[0].sentence if found is not None and found.causes else ""
 
 
 def cut(text: str, most: int) -> str:

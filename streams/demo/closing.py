@@ -17,7 +17,18 @@ from streams.demo.expected import AlertEvent
 
 Query = Callable[[str, Mapping[str, Any] | None], tuple[list[str], list[tuple[Any, ...]]]]
 TEXT_MAX = 110  # characters of a value in a table
-BODY_KEYS = ("status", "reason", "rule", "labels", "annotations", "starts_at", "fired_at", "resolved_at", "evidence")
+BODY_KEYS = (
+    "status",
+    "reason",
+    "rule",
+    "labels",
+    "annotations",
+    "starts_at",
+    "fired_at",
+    "resolved_at",
+    "evidence",
+    "attribution",
+)
 BODY_LONG = ("exemplars",)  # lists of which the first entry is shown
 
 FIRST_BAD_SQL = """\
@@ -54,6 +65,10 @@ def _event(event: AlertEvent) -> RenderableType:
 def abbreviated(body: Mapping[str, Any]) -> dict[str, Any]:
     """What a person needs of an event's body; of long lists the first entry and how many more there are."""
     short = {key: body[key] for key in BODY_KEYS if body.get(key)}
+    if causes := (body.get("attribution") or {}).get("causes"):
+        short["attribution"] = {
+            "causes": [causes[0]["sentence"], *([f"... {len(causes) - 1} more"] if causes[1:] else [])]
+        }
     for key in BODY_LONG:
         if entries := body.get(key):
             short[key] = [entries[0], f"... {len(entries) - 1} more"] if len(entries) > 1 else entries

@@ -3,6 +3,19 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from clickhouse_connect.driver.client import Client
+
+from schemas.alert import AlertEvent
+from schemas.cloud_event import from_body
+from streams.store.errors import StoreUnavailable, sentence_of
+
+FOUND_MAX = 20
+FIND = """
+SELECT type, toUnixTimestamp64Milli(event_time), payload FROM alert_events FINAL
+WHERE id = {wanted:String} OR startsWith(alert_key, {wanted:String})
+ORDER BY episode DESC, seq DESC LIMIT 1 BY alert_key LIMIT {most:UInt32}
+"""
+
 
 class AlertEventRow(NamedTuple):
     """One transition. (alert_key, episode, seq) is its identity: an event published again replaces itself."""
@@ -32,3 +45,12 @@ class AlertEventRow(NamedTuple):
     lo: float | None
     hi: float | None
     payload: str  # the published JSON
+
+
+def find(client: Client, wanted: str) -> list[AlertEvent]:
+    """The event with this id; or of each alert whose key begins so the newest. Raises StoreUnavailable, ValueError."""
+    try:
+        rows = client.query(FIND, parameters={"wanted": wanted, "most": FOUND_MAX}).result_rows
+    except Exception as error:
+        raise StoreUnavailable(f"reading alert events: {sentence_of(error)}") from error
+    return [from_body(kind, time_ms, payload) for kind, time_ms, payload in rows]

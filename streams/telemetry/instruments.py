@@ -66,6 +66,10 @@ INSTRUMENTS = (
     Instrument("stepwatch.alert.series", "gauge", "{series}", "Series that are followed"),
     Instrument("stepwatch.alert.firing", "gauge", "{series}", "Series that fire"),
     # Delivery.
+    Instrument(
+        "stepwatch.alert.attributions", "counter", "{event}", "Alert events whose cause was looked for", ("outcome",)
+    ),
+    Instrument("stepwatch.alert.attribution.duration", "histogram", "s", "Looking for one alert's cause"),
     Instrument("stepwatch.delivery", "counter", "{event}", "What became of alert events", ("target", "outcome")),
     Instrument("stepwatch.delivery.waiting", "gauge", "{event}", "Events that wait for a target", ("target",)),
     # Every part.

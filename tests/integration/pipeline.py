@@ -80,8 +80,8 @@ def environment(stack: LocalStack) -> dict[str, str]:
     }
 
 
-async def run(stack: LocalStack, *arguments: str | Path) -> str:
-    return await asyncio.to_thread(command, *arguments, env=environment(stack))
+async def run(stack: LocalStack, *arguments: str | Path, more: dict[str, str] | None = None) -> str:
+    return await asyncio.to_thread(command, *arguments, env={**environment(stack), **(more or {})})
 
 
 async def prepare(stack: LocalStack, recorded: Recorded, *more: Path) -> None:

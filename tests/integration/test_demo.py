@@ -29,6 +29,7 @@ async def test_the_demonstration_checks_itself_and_leaves_nothing_running(tmp_pa
     assert text.count("ce_type: dev.stepwatch.alert.resolved.v1") == 2
     assert "reason_code = 'swallowed'" in text
     assert "fail ParameterValidation" in text
+    assert text.count('"release 1.9.0 (new since') == 2, "the likeliest cause, in both events"
     assert "FIRING" in picture.read_text()
     assert not is_running(data_dir)
 
