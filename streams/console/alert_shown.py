@@ -1,10 +1,13 @@
 """The causes of an alert as a table: what each explains, and the runs that it rests on."""
 
+from collections.abc import Iterable, Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.alert import AlertEvent
+from schemas.alert import AlertEvent, spell_time
+from schemas.alert_note import AlertNote
 from schemas.attribution import Share
 from streams.core.wording import percent
 
@@ -31,6 +34,15 @@ def shown(event: AlertEvent) -> RenderableType:
         table.add_row(*map(Text, cells))
     first = Text("first bad traces " + " ".join(found.causes[0].traces or found.traces))
     return Group(head, table, first)
+
+
+def said_of(notes: Iterable[AlertNote]) -> Iterator[Text]:
+    """What people said, a line each."""
+    for note in notes:
+        what = "acknowledged" if note.kind == "ack" else "note"
+        yield Text(
+            f"         {spell_time(note.at_ms)[:16]}Z {what} by {note.by}" + (f": {note.text}" if note.text else "")
+        )
 
 
 def _of(share: Share | None) -> str:

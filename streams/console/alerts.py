@@ -1,11 +1,12 @@
-"""`stepwatch alerts tail|list|show`: for a person on call."""
+"""`stepwatch alerts tail|list|show|ack|note`: for a person on call."""
 
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.alert import AlertEvent, Pipeline, spell_time
+from schemas.alert_note import TEXT_MAX, AlertNote
 from schemas.cloud_event import to_cloud_event
 from schemas.config import ConfigError
 from schemas.duration import spell_duration
@@ -22,8 +24,14 @@ from streams.console.errors import UserError
 from streams.console.parts import Store, effective
 from streams.core.wording import percent
 
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
 alerts = typer.Typer(no_args_is_help=True)
+NOBODY: Mapping[str, str] = {}
 STYLES = {"firing": "bold red", "updated": "red", "no_data": "bold yellow", "resolved": "bold green", "expired": "dim"}
+Alert = Annotated[str, typer.Argument(metavar="ALERT", help="The id of an event, or the beginning of an alert key.")]
+By = Annotated[str | None, typer.Option(help="Who says so. Default: the name you are logged in with.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object an event, with its CloudEvents attributes.")]
 
 
@@ -67,54 +75,101 @@ def list_(as_json: AsJson = False) -> None:
         return
     console = Console(highlight=False)
     if ordered:
-        console.print(table(tuple(r.event for r in ordered), now_ms=int(time.time() * 1000)))
+        events = tuple(r.event for r in ordered)
+        console.print(table(events, int(time.time() * 1000), _acknowledged(events)))
     else:
         console.print("no alert fires, none was resolved within a day")
 
 
 @alerts.command()
-def show(
-    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The event's id, or the beginning of the alert key.")],
-    as_json: AsJson = False,
-    clickhouse_url: Store = None,
-) -> None:
-    """One alert: what happened, and what changed at its onset, asked of ClickHouse anew.
+def show(alert: Alert, as_json: AsJson = False, clickhouse_url: Store = None) -> None:
+    """One alert: what happened, what people said of it, and what changed at its onset, asked of ClickHouse anew.
 
     Every cause is told with the runs that it rests on. Asked again the answer is the same, but for late spans.
     """
     from streams.config_log import read_config
-    from streams.console.alert_shown import shown
-    from streams.store.alert_events import find
+    from streams.console.alert_shown import said_of, shown
+    from streams.store.alert_events import notes_of
     from streams.store.attribution import attribution_of
-    from streams.store.client import connect
-    from streams.store.errors import StoreError
 
-    settings = effective(clickhouse_url=clickhouse_url)
-    client = connect(settings)
-    try:
-        found = find(client, alert)
-        if len(found) != 1:
-            keys = ", ".join(event.alert_key for event in found)
-            raise UserError(
-                f"no alert begins with {alert!r}: `stepwatch alerts list`" if not found else f"which? {keys}"
-            )
-        (event,) = found
+    with _alert_in_store(alert, clickhouse_url) as (client, event):
         rule = None
         with suppress(
             UserError, ConfigError
         ):  # Kafka may be away, the rule gone: then all outcomes of its labels are taken
-            rules = asyncio.run(read_config(settings)).rules_text
+            rules = asyncio.run(read_config(effective())).rules_text
             rule = parse_rules(rules, "eval.config").by_uid().get(event.rule.uid) if rules else None
         event = event._replace(attribution=attribution_of(client, event, rule))
-    except StoreError as error:
-        raise UserError(str(error)) from error
+        notes = [note for note in notes_of(client, [event.alert_key]) if note.episode == event.episode]
     if as_json:
         _, headers, value = to_cloud_event(event, Pipeline(event.time_ms, ""))
         write_json(tuple(headers), value)
         return
     console = Console(highlight=False, soft_wrap=True)
     console.print(told(event))
+    for line in said_of(notes):
+        console.print(line)
     console.print(shown(event))
+
+
+@alerts.command()
+def ack(
+    alert: Alert,
+    by: By = None,
+    note: Annotated[str, typer.Option(help="And say something.")] = "",
+    clickhouse_url: Store = None,
+) -> None:
+    """Say that somebody sees to an alert. Kept with the firing that is open or was the last; shown by list and show.
+
+    Events and delivery go on as before: an acknowledgement is for people.
+    """
+    _say(alert, "ack", by, note, clickhouse_url)
+
+
+@alerts.command("note")
+def note_(
+    alert: Alert,
+    text: Annotated[str, typer.Argument(help="What you found, did or think.")],
+    by: By = None,
+    clickhouse_url: Store = None,
+) -> None:
+    """Write a note about an alert. It stays with this firing: in show, and in v1_alerts."""
+    if not text.strip():
+        raise UserError("the note is empty")
+    _say(alert, "note", by, text, clickhouse_url)
+
+
+def _say(alert: str, kind: Literal["ack", "note"], by: str | None, text: str, clickhouse_url: str | None) -> None:
+    from streams.store.writer import Writer
+
+    if len(text) > TEXT_MAX:
+        raise UserError(f"the note has {len(text)} characters, more than {TEXT_MAX}")
+    who = by or getuser()
+    with _alert_in_store(alert, clickhouse_url) as (client, event):
+        said = AlertNote(event.alert_key, event.episode, int(time.time() * 1000), kind, who, text)
+        Writer(client).write_alert_notes([said])
+    Console(highlight=False, soft_wrap=True).print(Text(f"{series_name(event)}: {kind} by {who}"))
+
+
+@contextmanager
+def _alert_in_store(alert: str, clickhouse_url: str | None) -> "Iterator[tuple[Client, AlertEvent]]":
+    """A client, and the newest event of the one alert that is meant. Raises UserError."""
+    from streams.store.alert_events import find
+    from streams.store.client import connect
+    from streams.store.errors import StoreError
+
+    client = connect(effective(clickhouse_url=clickhouse_url))
+    try:
+        found = find(client, alert)
+        if not found:
+            raise UserError(f"no stored alert begins with {alert!r}: `stepwatch alerts list` shows those there are")
+        if len(found) > 1:
+            raise UserError(f"{alert!r} fits several: {', '.join(event.alert_key for event in found)}")
+        yield client, found[0]
+    except StoreError as error:
+        raise UserError(str(error)) from error
+    finally:
+        client.close()
 
 
 def write_json(headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
@@ -165,14 +220,39 @@ def evidence_of(event: AlertEvent) -> str:
     return f"{rate}, line {percent(event.rule.threshold)}"
 
 
-def table(events: tuple[AlertEvent, ...], now_ms: int) -> Table:
+def _acknowledged(events: tuple[AlertEvent, ...]) -> dict[str, str]:
+    """Who has acknowledged which alert, by key; nobody where the store does not answer: the list is Kafka's."""
+    from streams.store.alert_events import notes_of
+    from streams.store.client import connect
+    from streams.store.errors import StoreError
+
+    episodes = {event.alert_key: event.episode for event in events}
+    with suppress(UserError, StoreError):
+        client = connect(effective())
+        notes = notes_of(client, list(episodes))
+        client.close()
+        return {n.alert_key: n.by for n in reversed(notes) if n.kind == "ack" and n.episode == episodes[n.alert_key]}
+    return {}
+
+
+def table(events: tuple[AlertEvent, ...], now_ms: int, acknowledged: Mapping[str, str] = NOBODY) -> Table:
     """Alerts as a table; one that fires and was not heard of for too long is called expired."""
     shown = Table(box=None, pad_edge=False)
-    for name in ("status", "severity", "series", "since", "fail rate", "line", "rule"):
+    for name in ("alert", "status", "severity", "series", "since", "fail rate", "line", "rule", "acknowledged"):
         shown.add_column(name, overflow="fold")
     for event in events:
         status = "expired" if event.status == "firing" and event.expires_ms < now_ms else event.status
-        cells: list[Any] = [Text(status, style=STYLES[status]), event.rule.severity, series_name(event)]
+        cells: list[Any] = [
+            event.alert_key[:8],
+            Text(status, style=STYLES[status]),
+            event.rule.severity,
+            series_name(event),
+        ]
         cells += [spell_time(event.starts_ms)[:19], percent(event.evidence.rate), percent(event.rule.threshold)]
-        shown.add_row(*(Text(c) if isinstance(c, str) else c for c in [*cells, event.rule.uid]))
+        shown.add_row(
+            *(
+                Text(c) if isinstance(c, str) else c
+                for c in [*cells, event.rule.uid, acknowledged.get(event.alert_key, "")]
+            )
+        )
     return shown

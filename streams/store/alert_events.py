@@ -1,11 +1,12 @@
 """The row of `alert_events`: one transition of one alert, as published on the alert topic. A pure value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from schemas.alert import AlertEvent
+from schemas.alert_note import AlertNote
 from schemas.cloud_event import from_body
 from streams.store.errors import StoreUnavailable, sentence_of
 
@@ -45,6 +46,21 @@ class AlertEventRow(NamedTuple):
     lo: float | None
     hi: float | None
     payload: str  # the published JSON
+
+
+NOTES = """
+SELECT alert_key, episode, toUnixTimestamp64Milli(at), kind, by, text FROM alert_notes FINAL
+WHERE alert_key IN {keys:Array(String)} ORDER BY at, kind, by
+"""
+
+
+def notes_of(client: Client, keys: Sequence[str]) -> list[AlertNote]:
+    """What people said of these alerts, of all their firings, oldest first. Raises StoreUnavailable."""
+    try:
+        rows = client.query(NOTES, parameters={"keys": list(keys)}).result_rows
+    except Exception as error:
+        raise StoreUnavailable(f"reading notes of alerts: {sentence_of(error)}") from error
+    return [AlertNote(*row) for row in rows]
 
 
 def find(client: Client, wanted: str) -> list[AlertEvent]:

@@ -29,6 +29,7 @@ RENAMED = {
     "fired_ms": "fired_at",
     "resolved_ms": "resolved_at",
     "event_ms": "event_time",
+    "at_ms": "at",
 }
 TIMES = {
     "received_ms": MS_MAX,

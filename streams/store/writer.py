@@ -13,6 +13,7 @@ from clickhouse_connect.datatypes.registry import get_from_name
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.insert import InsertContext
 
+from schemas.alert_note import AlertNote
 from schemas.ledger import DeadLetter, LedgerRow
 from schemas.rows import Published, SpanRow, TrajectoryRow, VerdictChange
 from streams.store.alert_events import AlertEventRow
@@ -65,6 +66,10 @@ class Writer:
     def write_alert_events(self, rows: Sequence[AlertEventRow]) -> None:
         """Transitions of alerts."""
         self._insert_plain("alert_events", rows)
+
+    def write_alert_notes(self, rows: Sequence[AlertNote]) -> None:
+        """What people say of alerts."""
+        self._insert_plain("alert_notes", rows)
 
     def write_dead_letters(self, rows: Sequence[DeadLetter]) -> None:
         """Where dead letters came from."""

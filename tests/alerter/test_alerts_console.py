@@ -40,7 +40,7 @@ def test_an_alert_that_was_not_heard_of_for_too_long_is_listed_as_expired(now_ms
     with console.capture() as capture:
         console.quiet = False
         console.print(commands.table((FIRING,), now_ms))
-    assert capture.get().splitlines()[1].startswith(status)
+    assert capture.get().splitlines()[1].split()[:2] == [FIRING.alert_key[:8], status]
 
 
 @pytest.mark.parametrize(("per_minute", "minutes"), [(5, 81), (50, 10.4), (500, 1.26)])

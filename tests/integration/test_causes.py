@@ -26,6 +26,10 @@ from tests.outcomes import alerts, new_fold, timeline
 from tests.outcomes import run as fold
 
 ONSET_MS = int(time.time() * 1000) // 60_000 * 60_000 - 3_600_000
+OF_ALERTS = """
+SELECT episode, open, time_to_resolve_s, cause, acknowledged_by, arrayMap(n -> n.3, notes), acknowledged_at IS NULL
+FROM v1_alerts ORDER BY episode, seq
+"""
 REGISTRY = """
 workflows:
   - name: refund
@@ -94,3 +98,18 @@ async def test_the_cause_is_found_told_and_shown(store: tuple[Settings, Client],
     assert "`id` missing in 90 % of runs since" in said
     assert "54 of 60 failing runs since the onset, 1 of 80 before" in said
     assert cause.traces[0] in said
+
+    key = event.alert_key[:12]
+    assert "ack by ada" in await run(stack, "alerts", "ack", key, "--by", "ada", "--note", "on it", more=environment)
+    await run(stack, "alerts", "ack", event.id, "--by", "bob", more=environment)
+    await run(stack, "alerts", "note", key, "the new form leaves [the] id out", "--by", "bob", more=environment)
+    said = await run(stack, "alerts", "show", key, more=environment)
+    assert "acknowledged by ada: on it" in said
+    assert "note by bob: the new form leaves [the] id out" in said
+    told = (cause.sentence, "ada", ["on it", "the new form leaves [the] id out"], 0)
+    assert client.query(OF_ALERTS).result_rows == [(event.episode, 1, None, *told)]
+    later = event._replace(type="resolved", seq=event.seq + 1, resolved_ms=event.fired_ms + 90_500, reason="recovered")
+    older = event._replace(episode=event.episode - 1_000)  # a firing whose end was never written: it is not open now
+    writer.write_alert_events([row_of(later), row_of(older)])
+    rows = [(row[0] - event.episode, row[1], row[2], row[4]) for row in client.query(OF_ALERTS).result_rows]
+    assert rows == [(-1_000, 0, None, ""), (0, 0, 90.5, "ada"), (0, 0, 90.5, "ada")]
