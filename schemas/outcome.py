@@ -54,11 +54,45 @@ class OutcomeRecord(NamedTuple):
     traces: tuple[TraceOutcomes, ...]
 
 
+class StepOutcome(NamedTuple):
+    """What one attempt of a step did, published as soon as it was judged. `outcome.attempts` is 1."""
+
+    trace_id: str  # hex
+    weight: float
+    outcome: Outcome
+
+
+class StepRecord(NamedTuple):
+    """One record of `eval.outcomes`: steps of runs that may not be decided, of one (tenant, workflow). Only where a rule with
+    `when: step_scored` asks for it; the same steps come once more when their runs are decided, for all other rules."""
+
+    tenant: str
+    workflow: str
+    steps: tuple[StepOutcome, ...]
+
+
 class Tick(NamedTuple):
     """Time on the outcome log, produced by the partition's owner every `tick_interval_s`."""
 
     rules_seq: int  # config_seq of the newest config, 0: none; rules change only here
     scorer_lag_s: float  # how far the scorers lag; suppresses no_data
+
+
+def steps_of(record: OutcomeRecord) -> StepRecord:
+    """The steps of decided runs as they would have been told before, the first attempt of each; for rules tried out on runs
+    that are over."""
+    return StepRecord(
+        record.tenant,
+        record.workflow,
+        tuple(StepOutcome(t.trace_id, t.weight, _first_attempt(o)) for t in record.traces for o in t.outcomes),
+    )
+
+
+def _first_attempt(outcome: Outcome) -> Outcome:
+    return outcome._replace(attempts=1, failed=int(outcome.first == "fail"), last=outcome.first)
+
+
+AnyRecord = OutcomeRecord | StepRecord | Tick
 
 
 def summarise(results: Iterable[Result], kinds: dict[bytes, tuple[str, str]]) -> tuple[Outcome, ...]:
@@ -96,8 +130,15 @@ def _outcome(attempts: list[Result], kinds: dict[bytes, tuple[str, str]]) -> Out
     )
 
 
-def encode(record: OutcomeRecord | Tick) -> bytes:
+def of_step(result: Result, kind: str, tool: str) -> Outcome:
+    """The outcome of one judged attempt. Its verdict is pass or fail."""
+    return _outcome([result], {result.span_id: (kind, tool)})
+
+
+def encode(record: AnyRecord) -> bytes:
     """The record's bytes; equal records give equal bytes."""
+    if isinstance(record, StepRecord):
+        return orjson.dumps({"type": "steps", "v": 1, **record._asdict()}, default=tuple)
     if isinstance(record, Tick):
         return orjson.dumps({"type": "tick", **record._asdict()})
     return orjson.dumps({"type": "outcomes", "v": 1, **record._asdict()}, default=tuple)
@@ -113,7 +154,7 @@ def decode_trace(data: bytes) -> TraceOutcomes:
     return _trace(orjson.loads(data))
 
 
-def decode(data: bytes) -> OutcomeRecord | Tick:
+def decode(data: bytes) -> AnyRecord:
     """The inverse of `encode`. Raises ValueError on anything else; the caller dead-letters the record."""
     try:
         fields = orjson.loads(data)
@@ -121,6 +162,9 @@ def decode(data: bytes) -> OutcomeRecord | Tick:
             return Tick(int(fields["rules_seq"]), float(fields["scorer_lag_s"]))
         if fields["type"] == "outcomes":
             return OutcomeRecord(fields["tenant"], fields["workflow"], tuple(_trace(t) for t in fields["traces"]))
+        if fields["type"] == "steps":
+            steps = (StepOutcome(trace, weight, Outcome._make(said)) for trace, weight, said in fields["steps"])
+            return StepRecord(fields["tenant"], fields["workflow"], tuple(steps))
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not an outcome record: {error!r}") from error
     raise ValueError(f"not an outcome record: type {fields['type']!r}")

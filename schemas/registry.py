@@ -45,6 +45,8 @@ EVALUATOR_NAMES = (
     "FirstFault",
     "Reconciliation",
 )
+# Those whose verdict needs no more than the span: of them outcomes may be published before a run is decided.
+SPAN_LOCAL_NAMES = ("LatencyBudget", "ParameterValidation", "ToolCallSuccess")
 
 
 @dataclass(frozen=True, eq=False)

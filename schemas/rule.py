@@ -18,6 +18,10 @@ Counting = Literal[
     "mean",  # the share of failed attempts
     "any",  # 1 when any attempt failed
 ]
+When = Literal[
+    "decided",  # with all outcomes of a run, when it is over
+    "step_scored",  # as soon as a step is judged: the first attempt of each step of a run, by span-local evaluators alone
+]
 Unit = Literal[
     "trace",  # a run counts once: retries within a run are not independent of each other
     "span",  # every attempt counts, and is worth one part in `design_effect` of an independent one
@@ -145,6 +149,7 @@ class Rule:
     unit: Unit
     design_effect: float  # 1 where the unit is the trace
     outcome: Counting
+    when: When
     method: Method
     ladder: Ladder  # where no pattern of `thresholds` fits the workflow; empty: `baseline` finds its line
     thresholds: tuple[tuple[str, Ladder], ...]  # (workflow glob, whole ladder): exact names first, then in file order
@@ -194,6 +199,11 @@ class RuleSet:
     text: str = ""
     rules: tuple[Rule, ...] = ()
     silences: tuple[Silence, ...] = ()
+
+    @property
+    def tells_early(self) -> bool:
+        """Whether a rule does not wait for the end of runs."""
+        return any(rule.when == "step_scored" for rule in self.rules)
 
     def by_uid(self) -> Mapping[str, Rule]:
         """The rules by identity."""

@@ -88,12 +88,6 @@ def _uid(text: str) -> str:
     return text
 
 
-def _when(text: str) -> str:
-    if text != "decided":
-        raise ValueError(f"{text!r} is not offered: outcomes are published when a run is decided; leave it away")
-    return text
-
-
 def _group_by(labels: list[T]) -> list[T]:
     if "workflow" not in labels:
         raise ValueError("must contain workflow: all outcomes of a series live in the partition of their workflow")
@@ -141,6 +135,5 @@ Budget = Annotated[str, AfterValidator(_budget)]
 Uid = Annotated[str, AfterValidator(_uid)]
 Texts = Annotated[dict[str, str], AfterValidator(_texts)]
 Moment = Annotated[str, AfterValidator(_moment)]
-When = Annotated[str, AfterValidator(_when)]
 Count = Annotated[int, Field(ge=1)]
 group_by_labels = AfterValidator(_group_by)

@@ -20,6 +20,7 @@ from pydantic import Field
 from schemas import rule_words as words
 from schemas.config import ConfigError, Declared, LineOf, Path, Problem, read_yaml, unknown, validate
 from schemas.duration import budget_ms, duration_ms
+from schemas.registry import EVALUATOR_NAMES, SPAN_LOCAL_NAMES
 from schemas.rule import (
     NO_RULES,
     BaselineMethod,
@@ -36,6 +37,7 @@ from schemas.rule import (
     Silence,
     Silent,
     Unit,
+    When,
     WindowMethod,
     glob_fits,
 )
@@ -99,7 +101,7 @@ class _Defaults(Declared):
     unit: Unit = "trace"
     design_effect: Annotated[float, Field(ge=1, le=1_000)] | None = None
     outcome: Counting = "last_attempt"
-    when: words.When = "decided"
+    when: When = "decided"
     condition: _Condition = _Condition()
     thresholds: dict[str, words.Lines] = Field(default_factory=dict)
     resolve: _Resolve = _Resolve()
@@ -198,7 +200,30 @@ def _rule_problems(own: _Rule, rule: _Rule, path: Path) -> Iterator[tuple[Path, 
         yield (*path, "outcome"), "says how a run counts, and unit: span counts attempts; remove one of the two"
     if rule.unit == "trace" and "design_effect" in said:
         yield (*path, "design_effect"), "is of unit: span; remove it"
+    if rule.when == "step_scored":
+        yield from _early_problems(rule, said, path)
     yield from _ladder_problems(rule, path)
+
+
+def _early_problems(rule: _Rule, said: dict[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+    """Before a run is decided only what a span tells by itself can count, and of a step only its first attempt."""
+    name, where = rule.match.evaluator, (*path, "when")
+    ours = ", ".join(SPAN_LOCAL_NAMES)
+    if any(sign in name for sign in _GLOB_SIGNS):
+        yield (
+            where,
+            f"step_scored needs one evaluator by name: write match: {{evaluator: ...}}, one of {ours} or your own",
+        )
+    elif name in EVALUATOR_NAMES and name not in SPAN_LOCAL_NAMES:
+        yield (
+            where,
+            f"{name} judges a step in its run, so it has no outcome before the run is decided; one of {ours} has",
+        )
+    if rule.unit != "trace" or rule.outcome != "first":
+        yield (
+            where,
+            "what a run's last attempt will be is not known yet: write outcome: first and unit: trace beside step_scored",
+        )
 
 
 def _ladder_problems(rule: _Rule, path: Path) -> Iterator[tuple[Path, str]]:
@@ -253,6 +278,7 @@ def _value(rule: _Rule) -> Rule:
         unit=rule.unit,
         design_effect=rule.design_effect if rule.unit == "span" and rule.design_effect else 1.0,
         outcome=rule.outcome,
+        when=rule.when,
         method=_method(rule),
         ladder=_ladder(condition.fail_rate_above, rule),
         thresholds=tuple((glob, _ladder(lines, rule)) for glob, lines in _lines(rule)),

@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.alert import AlertEvent
-from schemas.outcome import OutcomeRecord, Tick, decode
+from schemas.outcome import AnyRecord, decode
 from streams.alerter import partition_log
 from streams.alerter.attributor import Attributor
 from streams.alerter.history import History
@@ -89,7 +89,7 @@ class PartitionOwner:
         await self._shell.publisher.publish(emitted)
         await self._shell.history.add([event for event in emitted if isinstance(event, AlertEvent)])
 
-    async def _readable(self, record: Any) -> OutcomeRecord | Tick | None:
+    async def _readable(self, record: Any) -> AnyRecord | None:
         try:
             return decode(record.value or b"")
         except ValueError as error:
@@ -97,7 +97,7 @@ class PartitionOwner:
             await self._shell.publisher.bury(record, str(error))
             return None
 
-    async def _learn_rules(self, alerting: Alerting, record: OutcomeRecord | Tick) -> None:
+    async def _learn_rules(self, alerting: Alerting, record: AnyRecord) -> None:
         while (seq := alerting.lacks(record)) is not None:
             rules = self._shell.rules.at(seq)
             if rules is None:

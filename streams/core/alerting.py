@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.alert import AlertEvent, Heartbeat, Reason
-from schemas.outcome import Outcome, OutcomeRecord, Tick, TraceOutcomes
+from schemas.outcome import AnyRecord, Outcome, OutcomeRecord, StepOutcome, StepRecord, Tick, TraceOutcomes
 from schemas.rule import NO_RULES, Rule, RuleSet
 from streams.core.board import Board
 from streams.core.seen import SeenTraces
@@ -59,20 +59,23 @@ class Alerting:
         if seq > self.rules_seq:
             self._learnt[seq] = rules
 
-    def lacks(self, record: OutcomeRecord | Tick) -> int | None:
+    def lacks(self, record: AnyRecord) -> int | None:
         """The config record whose rules must be learnt before this record is handled, or None."""
         if isinstance(record, Tick) and record.rules_seq > self.rules_seq and record.rules_seq not in self._learnt:
             return record.rules_seq
         return None
 
-    def remember(self, record: OutcomeRecord | Tick, append_ms: int, offset: int) -> None:
+    def remember(self, record: AnyRecord, append_ms: int, offset: int) -> None:
         """Rebuild the filter of seen traces from a record before the checkpoint; nothing else changes."""
         self.seen.advance(append_ms, offset)
         if isinstance(record, OutcomeRecord):
             for trace in record.traces:
                 self.seen.add(record.tenant, trace.trace_id)
+        elif isinstance(record, StepRecord):
+            for step in record.steps:
+                self.seen.add(record.tenant, _identity(step))
 
-    def handle(self, record: OutcomeRecord | Tick, append_ms: int, offset: int) -> list[Emitted]:
+    def handle(self, record: AnyRecord, append_ms: int, offset: int) -> list[Emitted]:
         """Fold the next record; the transitions that follow from it, in order. Offsets must grow; gaps are allowed."""
         assert offset >= self.next_offset, (offset, self.next_offset)
         self.next_offset = offset + 1
@@ -84,6 +87,8 @@ class Alerting:
         emitted = self._close_buckets(cause)
         if isinstance(record, Tick):
             emitted += self._tick(record, cause)
+        elif isinstance(record, StepRecord):
+            self._count_steps(record)
         else:
             self._count(record)
         return emitted
@@ -125,6 +130,19 @@ class Alerting:
         for series, outcomes in counted.items():
             series.add(trace.trace_id, outcomes, self.clock_ms)
             self.dirty[series.key] = series
+
+    def _count_steps(self, record: StepRecord) -> None:
+        """The first attempt of each step of a run, for the rules that do not wait for its end."""
+        for step in record.steps:
+            if not self.seen.add(record.tenant, _identity(step)):
+                self.repeated += 1
+            elif step.weight > 0:
+                o = step.outcome
+                for series in self.board.series_of(
+                    record.tenant, record.workflow, o, self.clock_ms, self.well_ms, "step_scored"
+                ):
+                    series.add(step.trace_id, [o], self.clock_ms)
+                    self.dirty[series.key] = series
 
     def _tick(self, tick: Tick, cause: Cause) -> list[Emitted]:
         emitted: list[Emitted] = []
@@ -182,6 +200,11 @@ class Alerting:
             scorer_lag_s=tick.scorer_lag_s,
             suppressed=sum(s.looks_silent(self.clock_ms) for s in self.board.series.values()),
         )
+
+
+def _identity(step: StepOutcome) -> str:
+    """A step of a run counts once under each evaluator, whichever attempt of it is heard of first."""
+    return f"{step.trace_id}\x00{step.outcome.step}\x00{step.outcome.evaluator}"
 
 
 def _end_reason(series: Series, after: Mapping[str, Rule]) -> Reason | None:

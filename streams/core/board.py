@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from schemas.alert import AlertEvent
 from schemas.outcome import Outcome
-from schemas.rule import Rule, RuleSet
+from schemas.rule import Rule, RuleSet, When
 from streams.core.series import Series
 
 SERIES_MAX = 10_000  # of one partition: its checkpoint must stay below the topic's 8 MiB
@@ -23,7 +23,7 @@ DROPPED_NAMED_MAX = 1_000
 SeriesId = tuple[str, str, tuple[tuple[str, str], ...]]  # rule uid, tenant, group labels
 Group = tuple[str, str, str]  # rule uid, tenant, workflow
 OTHER_GROUP: Group = ("", "", "")
-_Labels = tuple[str, str, str, str, str, str, str]
+_Labels = tuple[str, str, str, str, str, str, str, When]
 
 
 class Board:
@@ -41,13 +41,16 @@ class Board:
         """How many series share the budget of a rule and workflow."""
         return self._live[group]
 
-    def series_of(self, tenant: str, workflow: str, outcome: Outcome, now_ms: int, well_ms: int) -> tuple[Series, ...]:
+    def series_of(
+        self, tenant: str, workflow: str, outcome: Outcome, now_ms: int, well_ms: int, when: When = "decided"
+    ) -> tuple[Series, ...]:
         """The series that this outcome counts in, one a rule at most; made where they are new and there is room."""
         o = outcome
-        labels = (tenant, workflow, o.step, o.evaluator, o.step_kind, o.agent, o.tool)
+        labels = (tenant, workflow, o.step, o.evaluator, o.step_kind, o.agent, o.tool, when)
         route = self._routes.get(labels)
         if route is None:
-            fitting = [r for r in self.rules.rules if r.match.fits(tenant, workflow, o.step, o.evaluator, o.step_kind)]
+            told = tenant, workflow, o.step, o.evaluator, o.step_kind
+            fitting = [rule for rule in self.rules.rules if rule.when == when and rule.match.fits(*told)]
             found = [self._find_or_make(rule, labels, now_ms, well_ms) for rule in fitting]
             route = tuple(series for series in found if series)
             if len(route) == len(fitting):  # what was refused must be counted each time
@@ -60,7 +63,7 @@ class Board:
         self._routes[labels] = route
 
     def _find_or_make(self, rule: Rule, labels: _Labels, now_ms: int, well_ms: int) -> Series | None:
-        tenant, workflow, step, evaluator, step_kind, agent, tool = labels
+        tenant, workflow, step, evaluator, step_kind, agent, tool, _ = labels
         by_name = {
             "workflow": workflow,
             "step": step,

@@ -156,10 +156,11 @@ class TrajectoryEngine:
 
     # Events.
 
-    def configure(self, seq: int, registry: Registry) -> None:
-        """From now on this config is in force. Only between a take and the next fold."""
-        if seq != self._judging.seq:
-            self._judging = self._judging.under(seq, registry)
+    def configure(self, seq: int, registry: Registry, early: frozenset[str] = frozenset()) -> None:
+        """From now on this config is in force. Only between a take and the next fold. Of the evaluators in `early` outcomes
+        are told as soon as a step is judged."""
+        if seq != self._judging.seq or early != self._judging.early:
+            self._judging = self._judging.under(seq, registry, early)
 
     def tick(self, clock_ms: int) -> None:
         """Advance the log clock (it never goes back) and decide what is due."""

@@ -1,9 +1,9 @@
 """What the store says of a trace, and what a flush says to the store: the values at the engine's two borders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from schemas.outcome import TraceOutcomes
+from schemas.outcome import StepOutcome, TraceOutcomes
 from schemas.rows import Published, SpanRow, State, TrajectoryRow, VerdictChange
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.trace import Trace, Verdicts
@@ -27,6 +27,14 @@ class StoredHead(NamedTuple):
     published: bool
     outcomes: TraceOutcomes | None
     verdicts: Verdicts
+
+
+class EarlyStep(NamedTuple):
+    """The outcome of one step of a run that is not decided, to be published for the rules that do not wait."""
+
+    tenant: str
+    workflow: str
+    step: StepOutcome
 
 
 class DecidedTrace(NamedTuple):
@@ -63,6 +71,7 @@ class Flush:
     changes: list[VerdictChange]
     counts: Counts
     touched: list[Trace]
+    early: list[EarlyStep] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:

@@ -5,7 +5,7 @@ that of all items; outcomes are those of the items received before the deadline,
 span-local results are always there, contextual ones at most every `provisional_every_ms` of the log clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,19 +16,20 @@ from evaluators.folding.evaluation import Evaluation
 from evaluators.folding.local import Known
 from evaluators.judge import judge, judge_span
 from schemas.expectation import TaskTruth
-from schemas.outcome import TraceOutcomes, summarise
+from schemas.outcome import StepOutcome, TraceOutcomes, of_step, summarise
 from schemas.registry import Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow, VerdictChange, pack_revision
 from schemas.span import Span
 from schemas.trajectory import CONFLICT, OVER_CAP, Trajectory
 from streams.core.assemble import assemble
-from streams.core.flush import DecidedTrace, Flush
+from streams.core.flush import DecidedTrace, EarlyStep, Flush
 from streams.core.trace import Trace, Verdicts
 
 # Steps from which on a fold is kept for the next time. It holds every call's arguments and results as parsed values, and a
 # short trace is folded again for less than that is worth.
 FOLD_KEPT_FROM = 20
+EARLY_AGAIN_MS = 3_000_000  # less than the hour for which the alerter's filter surely remembers
 MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
 Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
@@ -43,10 +44,11 @@ class Judging:
     evaluators: tuple[Evaluator, ...]
     provisional_every_ms: int
     trace_spans_max: int
+    early: frozenset[str] = frozenset()  # evaluators whose outcomes some rule wants before the decision
 
-    def under(self, seq: int, registry: Registry) -> "Judging":
+    def under(self, seq: int, registry: Registry, early: frozenset[str]) -> "Judging":
         """The same under another config."""
-        return replace(self, seq=seq, registry=registry)
+        return replace(self, seq=seq, registry=registry, early=early)
 
     @cached_property
     def span_local(self) -> tuple[Evaluator, ...]:
@@ -57,6 +59,8 @@ class Judging:
         """Add to the flush what this trace amounts to; the trace keeps what must be said only once."""
         trajectory = self._assemble(trace, trace.all_items(), truths, trace.over_cap)
         results = self._results(trace, trajectory, clock_ms)
+        if self.early and trace.outcomes is None and not trajectory.flags & OVER_CAP:
+            flush.early += self._told_early(trace, trajectory, clock_ms)
         if trace.state == "decided" and trace.outcomes is None:
             trace.outcomes = self._outcomes(trace, trajectory, results, truths)
         if trace.outcomes is not None and not trace.published:
@@ -124,6 +128,29 @@ class Judging:
             elif span.span_id not in trace.local:
                 trace.local[span.span_id] = judge_span(span, trajectory.workflow, self.evaluators)
         return {**trace.local, **made} if made else trace.local
+
+    def _told_early(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> Iterator[EarlyStep]:
+        """Outcomes of steps whose own span names the workflow that the run has: what nothing later can change.
+
+        Once a step and evaluator while the trace is in memory. Read back after a crash or an eviction it tells those of the
+        last hour again: the alerter drops what it has counted, and remembers for at least as long.
+        """
+        if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
+            return
+        for span in trace.items.values():
+            if span.workflow != trajectory.workflow_name or clock_ms - span.received_ms > EARLY_AGAIN_MS:
+                continue
+            for result in trace.local.get(span.span_id, ()):
+                told = result.step, result.evaluator
+                if (
+                    result.evaluator in self.early
+                    and result.verdict in ("pass", "fail")
+                    and told not in trace.told_early
+                ):
+                    trace.told_early.add(told)
+                    outcome = of_step(result, span.kind, span.tool)
+                    step = StepOutcome(trace.key.trace_id.hex(), 1.0, outcome)
+                    yield EarlyStep(trace.key.tenant, span.workflow, step)
 
     def _outcomes(
         self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], truths: Truths

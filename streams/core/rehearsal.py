@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from schemas.alert import AlertEvent
 from schemas.duration import duration_ms, spell_duration
-from schemas.outcome import Outcome, OutcomeRecord, Tick, TraceOutcomes
+from schemas.outcome import AnyRecord, Outcome, OutcomeRecord, Tick, TraceOutcomes, steps_of
 from schemas.rule import RuleSet
 from schemas.rule_tests import Expected, RuleTest, Series, phases
 from streams.core.alerting import Alerting
@@ -44,14 +44,16 @@ def is_repetition(event: AlertEvent) -> bool:
     return event.seq > 1 and event.reason in ("rate_above_line", "silent") and event.previous_status == event.status
 
 
-def _log(test: RuleTest) -> Iterator[tuple[int, OutcomeRecord | Tick]]:
+def _log(test: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
     runs, end_ms = _runs(test)
     tick_ms = 0
     for number, run in enumerate(runs):
         while tick_ms <= run.at_ms:
             yield tick_ms, _tick(test, tick_ms)
             tick_ms += TICK_MS
-        yield run.at_ms, _record(test.outcomes[run.series], run, number)
+        record = _record(test.outcomes[run.series], run, number)
+        yield run.at_ms, record
+        yield run.at_ms, steps_of(record)
     for at_ms in range(tick_ms, max(end_ms, duration_ms(test.until)) + 1, TICK_MS):
         yield at_ms, _tick(test, at_ms)
 

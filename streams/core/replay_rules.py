@@ -1,16 +1,19 @@
 """Stored outcomes folded again, under the rules of today and under changed ones: what would have fired, side by side.
 
+A rule with `when: step_scored` hears of a step when its run was decided, for nobody stores when it was scored.
+
 Pure: outcomes and their log times in, episodes out. Rates are stored by their traces' decision time, so the fold runs over
 a log in that order with a tick every ten seconds; what the pipeline's lag suppressed at the time is not known any more.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, get_args
 
 from schemas.alert import AlertEvent
-from schemas.outcome import OutcomeRecord, Tick, TraceOutcomes
-from schemas.rule import RuleSet
+from schemas.outcome import AnyRecord, OutcomeRecord, Tick, TraceOutcomes, steps_of
+from schemas.rule import RuleSet, When
 from streams.core.alerting import Alerting
 
 TICK_MS = 10_000
@@ -57,7 +60,7 @@ def replay(rules: RuleSet, stored: Iterable[Stored], until_ms: int) -> Replay:
     open_: dict[str, Replayed] = {}
     done: list[Replayed] = []
     traces = 0
-    for offset, (at_ms, record) in enumerate(_log(stored, until_ms)):
+    for offset, (at_ms, record) in enumerate(_log(stored, until_ms, early=rules.tells_early)):
         traces += isinstance(record, OutcomeRecord)
         for event in fold.handle(record, at_ms, offset):
             if isinstance(event, AlertEvent):
@@ -71,14 +74,16 @@ def replay(rules: RuleSet, stored: Iterable[Stored], until_ms: int) -> Replay:
     return Replay(alerts, traces, series, fold.board.dropped.total())
 
 
-def _log(stored: Iterable[Stored], until_ms: int) -> Iterator[tuple[int, OutcomeRecord | Tick]]:
+def _log(stored: Iterable[Stored], until_ms: int, *, early: bool) -> Iterator[tuple[int, AnyRecord]]:
     tick_ms = 0
     for at_ms, tenant, workflow, trace in stored:
         tick_ms = tick_ms or at_ms
         for ticked_ms in _ticks(tick_ms, at_ms):
             yield ticked_ms, Tick(1, 0.0)
             tick_ms = ticked_ms + TICK_MS
-        yield at_ms, OutcomeRecord(tenant, workflow, (trace,))
+        yield at_ms, (record := OutcomeRecord(tenant, workflow, (trace,)))
+        if early:
+            yield at_ms, steps_of(record)
     if tick_ms:
         yield from ((ticked_ms, Tick(1, 0.0)) for ticked_ms in _ticks(tick_ms, until_ms))
 
@@ -153,7 +158,8 @@ def volumes(rules: RuleSet, stored: Iterable[Stored], span_ms: int) -> list[Volu
     for at_ms, tenant, workflow, trace in stored:
         counted = set()
         for outcome in trace.outcomes if trace.weight > 0 else ():
-            for series in fold.board.series_of(tenant, workflow, outcome, at_ms, 0):
+            found = (fold.board.series_of(tenant, workflow, outcome, at_ms, 0, when) for when in get_args(When))
+            for series in chain.from_iterable(found):
                 name = " / ".join(value for label, value in series.labels if label != "workflow")
                 counted.add((series.rule.uid, workflow, name, outcome.last == "fail"))
         runs.update(dict.fromkeys({key[:3] for key in counted}, 1))

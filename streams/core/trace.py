@@ -51,6 +51,9 @@ class Trace:
     contextual: tuple[Result, ...] = ()
     contextual_ms: int = -1
     verdicts: Verdicts | None = None  # of the last final row
+    told_early: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # (step, evaluator) of outcomes told before the decision
     row: RowMark | None = None  # None: there is none yet, or none that is worth anything
     dirty: bool = False
     epoch: int = 0  # of the flush that last took it

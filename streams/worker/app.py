@@ -10,7 +10,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.config import ConfigError
-from schemas.registry import EMPTY, Registry, parse_registry
+from schemas.registry import EMPTY, parse_registry
+from schemas.rules import parse_rules
 from streams.config_log import ConfigReader, ConfigRecord
 from streams.core.flush import Flush
 from streams.custom_evaluators import all_evaluators
@@ -25,7 +26,7 @@ from streams.topics import kafka_options
 from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
-from streams.worker.scorer import Scorer
+from streams.worker.scorer import InForce, Scorer
 from streams.worker.sink import Sink
 from streams.worker.telling import flushed, observe, readiness
 
@@ -55,9 +56,9 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     config = ConfigReader(settings)
     connected = asyncio.Lock()
 
-    reads, newest = 0, (0, EMPTY)
+    reads, newest = 0, InForce(0, EMPTY)
 
-    async def prepare() -> tuple[int, Registry]:
+    async def prepare() -> InForce:
         # All partitions of an assignment ask at once, and a read waits for the long poll before it (0.5 s): one read that
         # began after they asked answers them all.
         nonlocal reads, newest
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
                 await config.start()
             if reads == asked:
                 reads += 1
-                newest = read_registry(await config.latest())
+                newest = read_config_record(await config.latest())
         return newest
 
     def told(flushes: Sequence[Flush], chunks: Sequence[Chunk]) -> None:
@@ -102,7 +103,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     @app.timer(CONFIG_POLL_S)  # type: ignore[untyped-decorator]
     async def follow_config() -> None:
         if config.started:
-            scorer.configure(*await prepare())
+            scorer.configure(await prepare())
 
     if settings.sweep_interval_s:
 
@@ -125,12 +126,17 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     return app, HealthServer(settings, "scorer", metrics, lambda: readiness(scorer, sink, settings))
 
 
-def read_registry(record: ConfigRecord) -> tuple[int, Registry]:
-    """The registry of a config record. It was checked before it was applied; should it not parse here, that is said."""
-    if not record.registry_text:
-        return record.seq, EMPTY
+def read_config_record(record: ConfigRecord) -> InForce:
+    """What a config record says to a scorer. It was checked before it was applied; should a part of it not parse here, that is
+    said, and that part is empty."""
+    registry, early = EMPTY, frozenset[str]()
     try:
-        return record.seq, parse_registry(record.registry_text, "eval.config")
+        registry = parse_registry(record.registry_text, "eval.config") if record.registry_text else EMPTY
     except ConfigError as error:
         log.error("config %d is not readable by this version, nothing is registered: %s", record.seq, error)
-        return record.seq, EMPTY
+    try:
+        rules = parse_rules(record.rules_text, "eval.config").rules if record.rules_text else ()
+        early = frozenset(rule.match.evaluator for rule in rules if rule.when == "step_scored")
+    except ConfigError as error:
+        log.error("the rules of config %d are not readable by this version: %s", record.seq, error)
+    return InForce(record.seq, registry, early)

@@ -8,6 +8,7 @@ only when the flush that took it is acknowledged.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from faust.types import TP
 
@@ -53,6 +54,14 @@ def policy_of(settings: Settings) -> EnginePolicy:
     )
 
 
+class InForce(NamedTuple):
+    """What a config record says to a scorer."""
+
+    seq: int  # 0: nothing was applied
+    registry: Registry
+    early: frozenset[str] = frozenset()  # evaluators of which some rule wants outcomes as soon as a step is judged
+
+
 class Scorer:
     """All assigned partitions of one worker."""
 
@@ -62,7 +71,7 @@ class Scorer:
         reader: Reader,
         sink: Sink,
         failpoint: Failpoint,
-        prepare: Callable[[], Awaitable[tuple[int, Registry]]],
+        prepare: Callable[[], Awaitable[InForce]],
         evaluators: tuple[Evaluator, ...] = EVALUATORS,
         told: Callable[[Sequence[Flush], Sequence[Chunk]], None] = lambda flushes, chunks: None,
     ) -> None:
@@ -79,7 +88,7 @@ class Scorer:
         self._failpoint = failpoint
         self._prepare = prepare
         self._recovering: set[asyncio.Task[None]] = set()
-        self._config: tuple[int, Registry] = (0, EMPTY)
+        self._config = InForce(0, EMPTY)
         self._partitions: dict[TP, Partition] = {}
         self._flushing = asyncio.Lock()
         # Held from reading a trace back to folding on it: two readers at once, and the slower one would bring back a trace
@@ -122,9 +131,9 @@ class Scorer:
             part.clock_anchor = (part.engine.clock_ms, time.monotonic())
             part.ready.set()
 
-    def configure(self, seq: int, registry: Registry) -> None:
+    def configure(self, config: InForce) -> None:
         """A newer config: engines take it over at the next flush boundary."""
-        self._config = (seq, registry)
+        self._config = config
 
     # Chunks.
 
@@ -317,7 +326,7 @@ class Scorer:
     @property
     def config_seq(self) -> int:
         """The config that the next flush boundary takes over; 0 before any."""
-        return self._config[0]
+        return self._config.seq
 
     @property
     def assigned(self) -> int:

@@ -23,9 +23,17 @@ from aiokafka.errors import KafkaError
 from schemas.ledger import DeadLetter as DeadLetterRow
 from schemas.ledger import LedgerRow
 from schemas.otlp import pack
-from schemas.outcome import RECORD_OUTCOMES_MAX, OutcomeRecord, TraceOutcomes, encode, partition_of
+from schemas.outcome import (
+    RECORD_OUTCOMES_MAX,
+    OutcomeRecord,
+    StepOutcome,
+    StepRecord,
+    TraceOutcomes,
+    encode,
+    partition_of,
+)
 from schemas.rows import SpanRow
-from streams.core.flush import DecidedTrace, Flush
+from streams.core.flush import DecidedTrace, EarlyStep, Flush
 from streams.settings import Settings
 from streams.store.errors import DataError, StoreUnavailable
 from streams.store.writer import Writer
@@ -122,7 +130,8 @@ class Sink:
         hit("after_trajectories")
         hit("before_outcomes")
         decided = [d for f in batch.flushes for d in f.decided]
-        await self._forever(lambda: self._publish(decided, dead))
+        early = [step for f in batch.flushes for step in f.early]
+        await self._forever(lambda: self._publish([*early_records(early), *records_of(decided)], dead))
         if decided:
             hit("after_outcomes")
         await self._insert(
@@ -185,9 +194,9 @@ class Sink:
             return DeadLetter(pack([row.raw]), said, self._settings.spans_topic, -1, -1, row.span.tenant)
         return DeadLetter(repr(row).encode(), said, "", -1, -1, getattr(row, "tenant", "default"))
 
-    async def _publish(self, decided: Sequence[DecidedTrace], dead: Sequence[DeadLetter]) -> None:
+    async def _publish(self, records: Sequence[OutcomeRecord | StepRecord], dead: Sequence[DeadLetter]) -> None:
         pending = []
-        for record in records_of(decided):
+        for record in records:
             partition = partition_of(record.tenant, record.workflow, self._settings.outcomes_partitions)
             key = f"{record.tenant}/{record.workflow}".encode()
             pending.append(
@@ -230,6 +239,18 @@ def records_of(decided: Sequence[DecidedTrace]) -> list[OutcomeRecord]:
     for (tenant, workflow), group in groupby(by_series, key=lambda d: (d.key.tenant, d.workflow)):
         records += [OutcomeRecord(tenant, workflow, part) for part in parts_of([d.outcomes for d in group])]
     return records
+
+
+def early_records(early: Sequence[EarlyStep]) -> list[StepRecord]:
+    """Steps as records: one (tenant, workflow) each, at most `RECORD_OUTCOMES_MAX` of them."""
+    held: dict[tuple[str, str], list[StepOutcome]] = {}
+    for told in early:
+        held.setdefault((told.tenant, told.workflow), []).append(told.step)
+    return [
+        StepRecord(*series, tuple(steps[at : at + RECORD_OUTCOMES_MAX]))
+        for series, steps in sorted(held.items())
+        for at in range(0, len(steps), RECORD_OUTCOMES_MAX)
+    ]
 
 
 def parts_of(traces: Sequence[TraceOutcomes]) -> Iterator[tuple[TraceOutcomes, ...]]:

@@ -187,7 +187,18 @@ def test_a_silence_has_an_end_and_may_name_whom_it_covers() -> None:
         ("condition: {method: baseline, fail_rate_above: {warning: 0.1}}", 3, "a baseline is one line"),
         ("condition: {method: baseline, ratio: 1}", 3, "greater than 1"),
         ("condition: {fail_rate_above: 0.1}\n    unit: span", 4, "write design_effect: 1 + (attempts a run - 1)"),
-        ("condition: {fail_rate_above: 0.1}\n    when: step_scored", 4, "outcomes are published when a run is decided"),
+        ("condition: {fail_rate_above: 0.1}\n    when: step_scored", 4, "step_scored needs one evaluator by name"),
+        (
+            "match: {evaluator: TaskCompletion}\n    outcome: first\n    when: step_scored\n"
+            "    condition: {fail_rate_above: 0.1}",
+            5,
+            "TaskCompletion judges a step in its run",
+        ),
+        (
+            "condition: {fail_rate_above: 0.1}\n    match: {evaluator: ToolCallSuccess}\n    when: step_scored",
+            5,
+            "write outcome: first and unit: trace",
+        ),
         ("condition: {fail_rate_above: 0.1}\n    design_effect: 2", 4, "is of unit: span; remove it"),
         (
             "condition: {fail_rate_above: 0.1}\n    unit: span\n    design_effect: 2\n    outcome: any",
