@@ -189,8 +189,10 @@ def test_a_silence_has_an_end_and_may_name_whom_it_covers() -> None:
         ("condition: {fail_rate_above: 0.1}\n    unit: span", 4, "write design_effect: 1 + (attempts a run - 1)"),
         ("condition: {fail_rate_above: 0.1}\n    when: step_scored", 4, "step_scored needs one evaluator by name"),
         (
-            "match: {evaluator: TaskCompletion}\n    outcome: first\n    when: step_scored\n"
-            "    condition: {fail_rate_above: 0.1}",
+            (
+                "match: {evaluator: TaskCompletion}\n    outcome: first\n    when: step_scored\n"
+                "    condition: {fail_rate_above: 0.1}"
+            ),
             5,
             "TaskCompletion judges a step in its run",
         ),
