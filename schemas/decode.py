@@ -12,13 +12,12 @@ from google.protobuf.message import DecodeError
 from xxhash import xxh3_64_intdigest
 
 from schemas import dialects
+from schemas.cut import VALUE_BYTES_MAX, cut_count, cut_values
 from schemas.dialects.truth import expectation_of, task_of
 from schemas.dialects.view import View
-from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span, text_of
+from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
 
-VALUE_BYTES_MAX = 64 * 1024
-ATTRIBUTES_MAX = 256
 EVENTS_MAX = 128
 SPAN_BYTES_MAX = 1024 * 1024  # after cutting; above it the span is dead-lettered
 DAY_MS = 86_400_000
@@ -28,7 +27,9 @@ _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 _names: dict[bytes, str] = {}
 
 
-class _Resource(NamedTuple):
+class Resource(NamedTuple):
+    """What every span and log record of a resource shares."""
+
     id: int
     service: str
     release: str
@@ -36,7 +37,7 @@ class _Resource(NamedTuple):
     session_id: str
 
 
-_resources: dict[bytes, _Resource] = {}
+_resources: dict[bytes, Resource] = {}
 _scopes: dict[bytes, str] = {}
 
 
@@ -45,9 +46,9 @@ def bound(raw: RawSpan) -> tuple[RawSpan, int]:
     if len(raw.span) <= VALUE_BYTES_MAX:
         return raw, 0
     message = _parse(raw.span)
-    cut = _cut_values(message.attributes) + _cut_count(message.attributes)
+    cut = cut_values(message.attributes) + cut_count(message.attributes)
     for event in message.events:
-        cut += _cut_values(event.attributes)
+        cut += cut_values(event.attributes)
     if len(message.events) > EVENTS_MAX:
         del message.events[EVENTS_MAX:]
         cut += 1
@@ -83,7 +84,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         raise InvalidOtlp(f"span id must be 8 bytes, not all zero: {span_id.hex() or 'empty'}")
     if len(parent_id) != 8 or parent_id == _ZERO_SPAN:
         parent_id = b""
-    resource = _resources.get(raw.resource) or _read_resource(raw.resource)
+    resource = resource_of(raw.resource)
     name = _names.get(message.name) or _read_name(message.name)
     view = View(
         message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id, message.events
@@ -171,12 +172,17 @@ def _read_name(name: bytes) -> str:
     return text
 
 
-def _read_resource(resource: bytes) -> _Resource:
+def resource_of(resource: bytes) -> Resource:
+    """A resource read, from one bounded cache. Raises InvalidOtlp."""
+    return _resources.get(resource) or _read_resource(resource)
+
+
+def _read_resource(resource: bytes) -> Resource:
     try:
         view = View(parse_resource(resource).attributes, "", "", False)
     except DecodeError as error:
         raise InvalidOtlp(f"not an OTLP resource: {error}") from error
-    known = _Resource(
+    known = Resource(
         xxh3_64_intdigest(resource),
         view.lowest("service.name", "openinference.project.name"),
         view.low("service.version"),
@@ -196,28 +202,3 @@ def _read_scope(scope: bytes) -> str:
     if len(_scopes) < _CACHE_MAX:
         _scopes[scope] = name
     return name
-
-
-def _cut_values(attributes: Any) -> int:
-    """Cut string values at the bound, leave out other values above it; how many were touched."""
-    too_long = [key for key, value in attributes.items() if len(value) > VALUE_BYTES_MAX]
-    for key in too_long:
-        text = text_of(attributes[key]) if attributes[key][:1] == b"\n" else None
-        if text is None:
-            del attributes[key]
-        else:
-            attributes[key] = _string_value(text.encode()[:VALUE_BYTES_MAX].decode("utf-8", "ignore"))
-    return len(too_long)
-
-
-def _cut_count(attributes: Any) -> int:
-    excess = sorted(attributes)[ATTRIBUTES_MAX:] if len(attributes) > ATTRIBUTES_MAX else []
-    for key in excess:
-        del attributes[key]
-    return len(excess)
-
-
-def _string_value(text: str) -> bytes:
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-
-    return bytes(AnyValue(string_value=text).SerializeToString())

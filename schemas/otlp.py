@@ -41,7 +41,22 @@ _MESSAGES: dict[str, list[tuple[str, int, str]]] = {
     "Resource": [("attributes", 1, "map")],
     "Scope": [("name", 1, "bytes"), ("version", 2, "bytes")],
     "Head": [("trace_id", 1, "bytes"), ("span_id", 2, "bytes")],
+    "Log": [
+        ("time", 1, "fixed64"),
+        ("body", 5, "Body"),
+        ("attributes", 6, "map"),
+        ("dropped_attributes_count", 7, "uint32"),
+        ("trace_id", 9, "bytes"),
+        ("span_id", 10, "bytes"),
+        ("observed", 11, "fixed64"),
+        ("event_name", 12, "bytes"),
+    ],
+    "Body": [("text", 1, "bytes"), ("kvlist", 6, "Fields")],  # of AnyValue what an event's body may be
+    "Fields": [("values", 1, "map")],
 }
+
+
+_ENTRY = {"attributes": "AttributesEntry", "values": "ValuesEntry"}  # protobuf's name of a map's entry, by the field's
 
 
 def _build() -> dict[str, Any]:
@@ -51,12 +66,12 @@ def _build() -> dict[str, Any]:
         for field, number, kind in fields:
             many, kind = kind.startswith("*"), kind.removeprefix("*")
             if kind == "map":
-                entry = message.nested_type.add(name="AttributesEntry")
+                entry = message.nested_type.add(name=_ENTRY[field])
                 entry.options.map_entry = True
                 entry.field.add(name="key", number=1, label=1, type=_TYPES["string"])
                 entry.field.add(name="value", number=2, label=1, type=_TYPES["bytes"])
                 message.field.add(
-                    name=field, number=number, label=3, type=11, type_name=f".stepwatch.{name}.AttributesEntry"
+                    name=field, number=number, label=3, type=11, type_name=f".stepwatch.{name}.{_ENTRY[field]}"
                 )
             elif kind in _TYPES:
                 message.field.add(name=field, number=number, label=3 if many else 1, type=_TYPES[kind])
@@ -77,6 +92,7 @@ parse_span = _CLASSES["Span"].FromString
 parse_head = _CLASSES["Head"].FromString
 parse_resource = _CLASSES["Resource"].FromString
 parse_scope = _CLASSES["Scope"].FromString
+parse_log = _CLASSES["Log"].FromString
 Traces = _CLASSES["Traces"]
 
 
@@ -85,9 +101,10 @@ class InvalidOtlp(ValueError):
 
 
 def split(record: bytes) -> list[RawSpan]:
-    """Spans of one export request or TracesData record, undecoded.
+    """Spans of one export request or TracesData record, undecoded; of a logs request its log records.
 
-    Raises InvalidOtlp when the frame around the spans is broken (then no span can be told from another).
+    The frames of both have the same field numbers, so one reader serves, and `pack` too. Raises InvalidOtlp when the frame
+    around the spans is broken (then no span can be told from another).
     """
     try:
         message = parse_traces(record)

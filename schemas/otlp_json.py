@@ -7,7 +7,7 @@ and dropped counts; equal documents give equal bytes.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import orjson
@@ -59,9 +59,14 @@ def spans_of_json(document: bytes) -> tuple[list[RawSpan], list[Refusal]]:
     A document is an export request, `{"trace": request}`, a bare span, or a list of these. Raises InvalidOtlp when it
     is not JSON or holds something else: then no span can be told from another.
     """
+    return spans_of(exports_in(load(document)))
+
+
+def spans_of(exports: Iterable[Json]) -> tuple[list[RawSpan], list[Refusal]]:
+    """The same of exports that were read."""
     spans: list[RawSpan] = []
     refusals: list[Refusal] = []
-    for found in _find(_load(document)):
+    for found in (found for export in exports for found in _of_export(export)):
         try:
             spans.append(RawSpan(found.resource, found.scope, _span(found.span)))
         except Unreadable as error:
@@ -69,7 +74,8 @@ def spans_of_json(document: bytes) -> tuple[list[RawSpan], list[Refusal]]:
     return spans, refusals
 
 
-def _load(document: bytes) -> Json:
+def load(document: bytes) -> Json:
+    """A document's value. Raises InvalidOtlp when it is not JSON."""
     try:
         return orjson.loads(document)
     except orjson.JSONDecodeError:
@@ -86,11 +92,11 @@ def _load_odd(document: bytes) -> Json:
         raise InvalidOtlp(f"not JSON: {error}") from error
 
 
-def _find(document: Json) -> Iterator[_Found]:
+def exports_in(document: Json) -> Iterator[Json]:
+    """The exports of a document: itself, its elements, or what lies under `trace`."""
     for export in document if isinstance(document, list) else [document]:
-        if isinstance(export, Mapping) and isinstance(export.get("trace"), Mapping):
-            export = export["trace"]
-        yield from _of_export(export)
+        inner = export.get("trace") if isinstance(export, Mapping) else None
+        yield inner if isinstance(inner, Mapping) else export
 
 
 def _of_export(export: Json) -> Iterator[_Found]:
@@ -101,7 +107,7 @@ def _of_export(export: Json) -> Iterator[_Found]:
             yield from _of_resource(frame)
     elif any(name in export for name in IDS):
         scope = get(export, "scope", "instrumentationScope", "instrumentationLibrary")
-        yield _Found(_resource(export.get("resource")), _scope(scope), export)
+        yield _Found(resource_bytes(export.get("resource")), scope_bytes(scope), export)
     elif export:
         signal = next((signal for name, signal in OTHER_SIGNALS.items() if get(export, name)), None)
         what = f"an OTLP {signal} export" if signal else f"fields {', '.join(map(repr, sorted(export)[:5]))}"
@@ -112,25 +118,27 @@ def _of_resource(frame: Json) -> Iterator[_Found]:
     if not isinstance(frame, Mapping):
         yield _Found(b"", b"", frame)
         return
-    resource = _resource(frame.get("resource"))
+    resource = resource_bytes(frame.get("resource"))
     for scope_frame in elements(get(frame, "scopeSpans", "instrumentationLibrarySpans")):
         if not isinstance(scope_frame, Mapping):
             yield _Found(resource, b"", scope_frame)
             continue
-        scope = _scope(get(scope_frame, "scope", "instrumentationLibrary"))
+        scope = scope_bytes(get(scope_frame, "scope", "instrumentationLibrary"))
         for span in elements(scope_frame.get("spans")):
             yield _Found(resource, scope, span)
 
 
-def _resource(given: Json) -> bytes:
+def resource_bytes(given: Json) -> bytes:
+    """A resource, serialised; b"" for what is none."""
     if not isinstance(given, Mapping):
         return b""
     resource = Resource(dropped_attributes_count=count(get(given, "droppedAttributesCount")))
     fill_attributes(resource.attributes, given.get("attributes"))
-    return _bytes(resource)
+    return serialised(resource)
 
 
-def _scope(given: Json) -> bytes:
+def scope_bytes(given: Json) -> bytes:
+    """An instrumentation scope, serialised; b"" for what is none."""
     if not isinstance(given, Mapping):
         return b""
     scope = InstrumentationScope(
@@ -139,7 +147,7 @@ def _scope(given: Json) -> bytes:
         dropped_attributes_count=count(get(given, "droppedAttributesCount")),
     )
     fill_attributes(scope.attributes, given.get("attributes"))
-    return _bytes(scope)
+    return serialised(scope)
 
 
 def _span(given: Json) -> bytes:
@@ -165,7 +173,7 @@ def _span(given: Json) -> bytes:
     for link in elements(given.get("links")):
         _add_link(span, link)
     _set_status(span, given.get("status"))
-    return _bytes(span)
+    return serialised(span)
 
 
 def _required(given: Mapping[str, Json], name: str, size: int, what: str) -> bytes:
@@ -203,5 +211,6 @@ def _set_status(span: Message, given: Json) -> None:
     span.status.message = text(status.get("message"))
 
 
-def _bytes(message: Message) -> bytes:
+def serialised(message: Message) -> bytes:
+    """Equal messages give equal bytes."""
     return bytes(message.SerializeToString(deterministic=True))

@@ -110,6 +110,11 @@ def fill_attributes(target: Message, given: Json) -> None:
         _fill(target.add(key=key), value, 1)
 
 
+def fill_value(target: Message, value: Json) -> None:
+    """Set an AnyValue. Null leaves it without a value, as OTLP spells it."""
+    _set(target, value, 1)
+
+
 def _flat(prefix: str, given: Mapping[str, Json], depth: int) -> Iterator[tuple[str, Json]]:
     for name, value in given.items():
         key = text(f"{prefix}{name}")

@@ -42,7 +42,8 @@ FLAG_NAMES = {
 
 
 class RawSpan(NamedTuple):
-    """A span as bytes: serialised OTLP `Span`, `Resource` and `InstrumentationScope` messages."""
+    """A span as bytes: serialised OTLP `Span`, `Resource` and `InstrumentationScope` messages. Log records travel in the
+    same three parts, a `LogRecord` in the place of the span."""
 
     resource: bytes
     scope: bytes

@@ -1,13 +1,20 @@
-"""A record of the spans topic as raw spans, in either encoding: the gateway's and the Collector's protobuf, or OTLP JSON."""
+"""A record of the spans topic as raw spans or log records, in either encoding: protobuf (the gateway's, the Collector's) or
+OTLP JSON.
+"""
 
 import re
 from typing import NamedTuple
 
-from schemas.otlp import split
-from schemas.otlp_json import spans_of_json
+from schemas.otlp import InvalidOtlp, split
+from schemas.otlp_json import Refusal, exports_in, load, spans_of, spans_of_json
+from schemas.otlp_json_logs import is_logs, logs_of
+from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
 
 _HEAD = 256  # longer than any frame whose length byte can pass for a brace
+# How a log record begins: its time, its severity, its trace id, or the time it was observed. A span begins with its trace id,
+# which has another number; its fields of these numbers have other wire types, or come later.
+_LOG_BEGINS = frozenset({b"\x09", b"\x10", b"\x4a", b"\x59"})
 _NEVER_IN_JSON = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -18,11 +25,43 @@ class Refused(NamedTuple):
     value: bytes
 
 
+class Parts(NamedTuple):
+    """All that a record or a document holds, undecoded."""
+
+    spans: list[RawSpan]
+    logs: list[RawSpan]
+    refused: list[Refused]  # of the spans
+    refused_logs: list[Refused]
+
+
+def split_parts(value: bytes, signal: str = TRACES) -> Parts:
+    """Raw spans and log records of a record, and what in it was neither.
+
+    A record that says nothing else may hold either: the Collector sets no header, and a recorded file has none. Raises
+    InvalidOtlp when nothing of it can be read.
+    """
+    if signal not in (TRACES, LOGS):
+        raise InvalidOtlp(f"unknown signal: the header stepwatch-signal says {signal[:40]!r}, not traces or logs")
+    if not is_json(value):
+        raws = split(value)
+        is_log = signal == LOGS or (bool(raws) and raws[0].span[:1] in _LOG_BEGINS)
+        return Parts([], raws, [], []) if is_log else Parts(raws, [], [], [])
+    exports = list(exports_in(load(value)))
+    of_logs = [export for export in exports if signal == LOGS or is_logs(export)]
+    logs, refused_logs = logs_of(of_logs)
+    spans, refused = spans_of(export for export in exports if not (signal == LOGS or is_logs(export)))
+    return Parts(spans, logs, _said(refused), _said(refused_logs))
+
+
+def _said(refusals: list[Refusal]) -> list[Refused]:
+    return [Refused(f"{r.reason}: {r.detail}", r.value) for r in refusals]
+
+
 def split_record(value: bytes) -> tuple[list[RawSpan], list[Refused]]:
     """Raw spans of a record, and what in it was none. Raises InvalidOtlp when nothing of it can be read."""
     if is_json(value):
         spans, refusals = spans_of_json(value)
-        return spans, [Refused(f"{r.reason}: {r.detail}", r.value) for r in refusals]
+        return spans, _said(refusals)
     return split(value), []
 
 

@@ -10,7 +10,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from schemas.decode import ATTRIBUTES_MAX, VALUE_BYTES_MAX, decode
+from schemas.cut import ATTRIBUTES_MAX, VALUE_BYTES_MAX
+from schemas.decode import decode
 from schemas.otlp import InvalidOtlp
 from schemas.span import BAD_VALUE, CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
 from schemas.toolcall import read_call
