@@ -12,7 +12,8 @@ from streams.topics import kafka_options
 
 
 @asynccontextmanager
-async def _reader(settings: Settings, tp: TopicPartition) -> AsyncIterator[Any]:
+async def _reader(settings: Settings, tp: TopicPartition) -> AsyncIterator[tuple[Any, int, int]]:
+    """A consumer that reads nothing yet, the offset of the first record that is still there, and that of the next to come."""
     consumer = AIOKafkaConsumer(
         **kafka_options(settings), group_id=None, enable_auto_commit=False, max_partition_fetch_bytes=8 << 20
     )
@@ -22,22 +23,17 @@ async def _reader(settings: Settings, tp: TopicPartition) -> AsyncIterator[Any]:
             await consumer._client.force_metadata_update()
         if tp.partition not in (consumer.partitions_for_topic(tp.topic) or set()):
             raise UnknownTopicOrPartitionError(f"{tp.topic}-{tp.partition}")
-        consumer.assign([tp])
-        yield consumer
+        # Asked before it is assigned: a fetch that waits for records would hold the answers back by half a second.
+        first, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
+        yield consumer, first[tp], end[tp]
     finally:
         await consumer.stop()
 
 
 async def bounds(settings: Settings, topic: str, partition: int) -> tuple[int, int]:
     """The offsets of the first record that is still there, and of the next one to come."""
-    tp = TopicPartition(topic, partition)
-    async with _reader(settings, tp) as consumer:
-        return await _bounds(consumer, tp)
-
-
-async def _bounds(consumer: Any, tp: TopicPartition) -> tuple[int, int]:
-    first, end = await consumer.beginning_offsets([tp]), await consumer.end_offsets([tp])
-    return first[tp], end[tp]
+    async with _reader(settings, TopicPartition(topic, partition)) as (_, first, end):
+        return first, end
 
 
 async def read(
@@ -45,10 +41,12 @@ async def read(
 ) -> AsyncIterator[Any]:
     """The records of [start, end) that are there; `end` None is the end as it is now. Raises KafkaError."""
     tp = TopicPartition(topic, partition)
-    async with _reader(settings, tp) as consumer:
-        first, now = await _bounds(consumer, tp)
-        end = now if end is None else min(end, now)
-        consumer.seek(tp, max(start, first))
+    async with _reader(settings, tp) as (consumer, first, now):
+        start, end = max(start, first), now if end is None else min(end, now)
+        if start >= end:
+            return
+        consumer.assign([tp])
+        consumer.seek(tp, start)
         while await consumer.position(tp) < end:
             for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
                 if record.offset < end:

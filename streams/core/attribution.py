@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from math import exp, lgamma, log
 from typing import NamedTuple
 
+from evaluators.catalogue import EVALUATORS
 from schemas.attribution import ATTRIBUTES, FOLLOWING, NOTHING, Attribution, Cause, Mark, Run, Share
 from streams.core.attribution_words import sentence_of
 
@@ -36,6 +37,7 @@ EXPLAINS_FROM = 0.5  # of the failing runs: a cause of fewer does not lead
 APPEARED = 100.0
 APPEARED_RUNS_MIN = 30  # before the onset, without the value: fewer do not show that it is new
 SPECIFIC_FROM = 0.8  # an argument that stands for so much of its reason code is told instead of it
+_CATALOGUE = {evaluator.name: place for place, evaluator in reversed([*enumerate(EVALUATORS)])}
 
 
 class _Counts(NamedTuple):
@@ -43,14 +45,14 @@ class _Counts(NamedTuple):
     before: Share
 
 
-def attribute(runs: Iterable[Run], onset_ms: int) -> Attribution:
-    """The causes that these runs point to, the most likely first."""
+def attribute(runs: Iterable[Run], onset_ms: int, step: str = "") -> Attribution:
+    """The causes that these runs point to, the most likely first. `step`: the series' own, where it is of one."""
     ordered = sorted(runs, key=lambda run: (run.at_ms, run.trace_id))
     since, before = _share(r for r in ordered if r.is_since), _share(r for r in ordered if not r.is_since)
     bad = tuple(run.trace_id for run in ordered if run.is_since and run.failed)[:TRACES_MAX]
     if since.n < RUNS_MIN or not since.k:
         return NOTHING._replace(since=since, before=before, traces=bad)
-    told = _Telling(ordered, onset_ms, since, before)
+    told = _Telling(ordered, onset_ms, since, before, step)
     symptoms, attributes = told.symptoms(), told.attributes()
     leading = [c for c in attributes if _leads(c)]
     following = [c for c in attributes if c not in leading]
@@ -60,8 +62,8 @@ def attribute(runs: Iterable[Run], onset_ms: int) -> Attribution:
 class _Telling:
     """The runs of one attribution, counted by mark."""
 
-    def __init__(self, runs: Sequence[Run], onset_ms: int, since: Share, before: Share) -> None:
-        self._onset_ms, self._since, self._before = onset_ms, since, before
+    def __init__(self, runs: Sequence[Run], onset_ms: int, since: Share, before: Share, step: str) -> None:
+        self._onset_ms, self._since, self._before, self._step = onset_ms, since, before, step
         self._runs: dict[Mark, list[Run]] = defaultdict(list)
         for run in runs:
             for mark in run.marks:
@@ -98,8 +100,7 @@ class _Telling:
 
     def _ordered(self, found: dict[Mark, Cause]) -> list[Cause]:
         """By how much they explain; an argument before the reason code that it stands for, which is then left out."""
-        causes = sorted(found.values(), key=lambda c: (-c.explained, c.feature, c.agent, c.tool, c.evaluator, c.value))
-        arguments = [c for c in causes if c.feature == "argument"]
+        arguments = [c for c in found.values() if c.feature == "argument"]
 
         def covered(cause: Cause) -> bool:
             return cause.feature == "reason_code" and any(
@@ -108,9 +109,20 @@ class _Telling:
                 for a in arguments
             )
 
-        kept = [cause for cause in causes if not covered(cause)]
-        rank = {cause: (-_twentieth(cause.explained), cause.feature != "argument") for cause in kept}
-        return sorted(kept, key=lambda cause: rank[cause])
+        return sorted((cause for cause in found.values() if not covered(cause)), key=self._rank)
+
+    def _rank(self, cause: Cause) -> tuple[object, ...]:
+        """Of symptoms that explain as much: what was seen before what was concluded from it (the order of the catalogue;
+        evaluators that are not in it are somebody's own, and come first), then the series' own step."""
+        place = f"{cause.agent or '-'}/{cause.tool}" if cause.tool else cause.agent
+        return (
+            -_twentieth(cause.explained),
+            cause.feature != "argument",
+            _CATALOGUE.get(cause.evaluator, -1),
+            place != self._step,
+            -cause.explained,
+            *(cause.agent, cause.tool, cause.evaluator, cause.value),
+        )
 
     def attributes(self) -> list[Cause]:
         """Whose runs fail while the others do not."""

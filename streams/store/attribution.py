@@ -52,7 +52,7 @@ def attribution_of(client: Client, event: AlertEvent, rule: Rule | None) -> Attr
     ]
     told = _attributes(client, wanted.tenant, [run.trace_id for run in stored], split_ms - BASELINE_MS, until_ms)
     found = (run_of(run._replace(attributes=told.get(run.trace_id, ())), wanted, onset_ms) for run in stored)
-    return attribute([run for run in found if isinstance(run, Run)], onset_ms)
+    return attribute([run for run in found if isinstance(run, Run)], onset_ms, dict(event.labels).get("step", ""))
 
 
 def _runs(client: Client, wanted: Wanted, first_ms: int, end_ms: int, until_ms: int) -> list[StoredRun]:

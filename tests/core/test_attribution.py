@@ -64,6 +64,25 @@ def test_it_says_what_a_person_on_call_wants_to_read() -> None:
     assert found.traces == found.causes[0].traces == tuple(bad[:3])
 
 
+def test_what_was_seen_is_told_before_what_was_concluded_from_it_and_the_series_own_step_first() -> None:
+    seen = Mark("reason_code", "swallowed", "executor", "update_crm", "ToolCallSuccess", "swallowed")
+    wasted = Mark("reason_code", "wasted", "executor", "update_crm", "StepEfficiency", "wasted")
+    missed = Mark("reason_code", "missed", "verifier", "", "VerifierPass", "missed")
+    theirs = Mark("reason_code", "no_receipt", "executor", "update_crm", "TheirOwn", "no_receipt")
+    runs = [_run(n, is_since=False, failed=False, marks=set()) for n in range(60)]
+    runs += [_run(n, is_since=True, failed=True, marks={seen, wasted, missed}) for n in range(60, 90)]
+    told = attribute(runs, ONSET_MS, "verifier").causes
+    assert [cause.value for cause in told] == ["swallowed", "missed", "wasted"]
+
+    runs[60:] = [_run(n, is_since=True, failed=True, marks={wasted, theirs}) for n in range(60, 90)]
+    assert [cause.value for cause in attribute(runs, ONSET_MS).causes] == ["no_receipt", "wasted"]
+
+    there, back = (Mark("reason_code", "ping_pong", who, "handoff", "HandoffQuality", "ping_pong") for who in "ab")
+    runs[60:] = [_run(n, is_since=True, failed=True, marks={there, back}) for n in range(60, 90)]
+    assert [cause.agent for cause in attribute(runs, ONSET_MS, "b/handoff").causes] == ["b", "a"]
+    assert [cause.agent for cause in attribute(runs, ONSET_MS, "a/handoff").causes] == ["a", "b"]
+
+
 def test_a_release_is_told_beside_the_others() -> None:
     runs = [_run(n, is_since=False, failed=False, marks={Mark("release", "1")}) for n in range(100)]
     runs += [

@@ -32,14 +32,19 @@ async def perform(
             broker_options=chaos.BROKER,
             policy=chaos.UNDYING,
         )
+        days = {name: scenario for name, scenario in scenarios.items() if scenario.day}
+        plays = {name: scenario for name, scenario in scenarios.items() if not scenario.day}
         async with stack:
-            seconds = max(scenario.seconds for scenario in scenarios.values())
-            console.print(f"{len(scenarios)} scenarios, {pace * seconds:.0f} s of play")
+            seconds = pace * max((scenario.seconds for scenario in plays.values()), default=0.0)
+            console.print(f"{len(plays)} scenarios, {seconds:.0f} s of play; then {len(days)} days in fast replay")
             trouble = chaos.Chaos(stack, seed, kills=kills, fences=fences) if kills or fences else None
-            evening = await stage.play(scenarios, stack.settings, trouble, pace)
+            evening = await stage.play(plays, stack.settings, trouble, pace)
             older = await chaos.older_checkpoints(stack.settings)
-    good = report.show(stage.verdicts(scenarios, evening), console)
-    wrong = stage.difference(evening)
+            more = {name: await stage.play_day(name, days[name], stack.settings, chaos.ALERTER) for name in days}
+    verdicts = stage.verdicts(plays, evening)
+    verdicts += [v for name, of_day in more.items() for v in stage.verdicts({name: days[name]}, of_day)]
+    good = report.show(verdicts, console)
+    wrong = [line for each in (evening, *more.values()) for line in stage.difference(each)]
     for sentence in wrong:
         console.print(sentence, style="red", markup=False, highlight=False)
     if trouble:
@@ -47,10 +52,9 @@ async def perform(
             f"chaos seed {seed}: {trouble.kills} kills, {trouble.fences} fenced alerters, {older} old checkpoints behind "
             f"newer ones; {len(evening.published)} events published, {len(heard.once(evening.published))} of them new"
         )
-    console.print(
-        f"{len(evening.played)} runs, took {time.monotonic() - begun:.0f} s: {'good' if good and not wrong else 'WRONG'}"
-    )
-    return good and not wrong
+    runs, good = sum(len(e.played) for e in (evening, *more.values())), good and not wrong
+    console.print(f"{runs} runs, took {time.monotonic() - begun:.0f} s: {'good' if good else 'WRONG'}")
+    return good
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ ALERTER = {  # often enough that every kill lies between two of everything
     "STEPWATCH_CHECKPOINT_INTERVAL_S": "2",
     "STEPWATCH_SESSION_TIMEOUT_S": str(SESSION_S),
     "STEPWATCH_HEARTBEAT_INTERVAL_S": "1",
+    "STEPWATCH_ATTRIBUTION_TIMEOUT_S": "20",  # that this machine is busy says nothing of causes
 }
 BROKER = {"group.min.session.timeout.ms": "1000"}
 UNDYING = RestartPolicy(deaths_max=10_000, pause_first_s=0.1, pause_max_s=0.2)

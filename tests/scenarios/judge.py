@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.alert import AlertEvent
+from schemas.attribution import Cause
 from tests.scenarios.casting import Cast
 from tests.scenarios.evidence import Counts
 from tests.scenarios.heard import Heard
 from tests.scenarios.scenario import Fires, Scenario
 
 StoredName = tuple[str, str, str, str]  # workflow, step, evaluator, verdict
-ONSET_LATE_MS = 12_000  # a bucket, and what a run takes to be decided
 
 
 class Played(NamedTuple):
@@ -76,6 +76,7 @@ def judge(
     heard: Iterable[Heard],
     counts: Counts,
     stored: Mapping[StoredName, int],
+    pace: float = 1.0,
 ) -> Verdict:
     """The verdict of one scenario; `heard` holds each event of its workflow once, `stored` counts runs by verdict."""
     by_series: dict[SeriesName, list[Heard]] = {}
@@ -90,7 +91,9 @@ def judge(
             problems += [f"{there} runs are stored as {wanted.verdict} at {wanted.step}, not {wanted.runs}"]
     delays, causes = list[float](), list[str]()
     for series, fires in demanded.items():
-        told = _Told(series, fires, scenario, played, by_series.get(series, []), counts)
+        told = _Told(
+            series, fires, played, by_series.get(series, []), counts, max(1.0, pace), by_log=scenario.day is not None
+        )
         problems += [f"{series}: {problem}" for problem in told.problems()]
         delays += told.delays_s()
         causes += told.causes()
@@ -116,12 +119,15 @@ class _Told:
         self,
         series: SeriesName,
         fires: Fires,
-        scenario: Scenario,
         played: Sequence[Played],
         heard: Sequence[Heard],
         counts: Counts,
+        pace: float,
+        *,
+        by_log: bool,
     ) -> None:
-        self._series, self._fires, self._counts = series, fires, counts
+        self._by_log = by_log
+        self._series, self._fires, self._counts, self._pace = series, fires, counts, pace
         self._events = [h.event for h in heard if isinstance(h.event, AlertEvent)]
         self._heard = heard
         self._bad = [p for p in played if p.cast.tenant == fires.tenant and p.cast.struck & frozenset(fires.bad)]
@@ -146,7 +152,7 @@ class _Told:
             events = [h.event for h in episode if isinstance(h.event, AlertEvent)]
             found += _life(events, self._fires.opens, reason)
             if self._fires.opens == "firing" and events:
-                found += self._opening(events[0], number)
+                found += self._opening(events[0], number) + _cause(events[0], self._fires.cause_of(number))
                 found += [problem for event in events for problem in self._evidence(event)]
         return found
 
@@ -157,7 +163,7 @@ class _Told:
         if number < len(self._stretches):
             began_ms = min(run.start_ms for run in self._stretches[number])
             first_ms = self._stretches[number][0].end_ms
-            if not began_ms <= event.starts_ms <= first_ms + ONSET_LATE_MS:
+            if not began_ms <= event.starts_ms <= first_ms + 1000 * self._fires.onset_s * self._pace:
                 off_s = (event.starts_ms - first_ms) / 1000
                 found.append(f"the onset is told {off_s:+.1f} s from the end of the first bad run")
         return found
@@ -172,15 +178,31 @@ class _Told:
         return found
 
     def delays_s(self) -> list[float]:
-        """Of each alert, from the end of the first bad run."""
+        """Of each alert, from the end of the first bad run; in fast replay by the log clock."""
         return [
-            (episode[0].emitted_ms - stretch[0].end_ms) / 1000
+            ((episode[0].event.time_ms if self._by_log else episode[0].emitted_ms) - stretch[0].end_ms) / 1000
             for episode, stretch in zip(self._episodes, self._stretches, strict=False)
         ]
 
     def causes(self) -> list[str]:
-        """What attribution names first, as it is told."""
+        """What each alert names first."""
+        opened = [episode[0].event for episode in self._episodes]
+        named = [_first_cause(event) for event in opened if isinstance(event, AlertEvent)]
+        return [cause.sentence if cause else "none" for cause in named] if self._fires.opens == "firing" else []
+
+
+def _cause(event: AlertEvent, wanted: dict[str, str]) -> list[str]:
+    if not wanted:
         return []
+    if event.attribution is None:
+        return ["nobody told what changed"]
+    first = _first_cause(event)
+    told = {name: str(getattr(first, name)) for name in wanted} if first else {}
+    return [] if told == wanted else [f"the first cause is {told}, not {wanted}"]
+
+
+def _first_cause(event: AlertEvent) -> Cause | None:
+    return event.attribution.causes[0] if event.attribution and event.attribution.causes else None
 
 
 def _hurt(run: Cast, step: str) -> bool:

@@ -16,7 +16,7 @@ def show(verdicts: Iterable[Verdict], console: Console) -> bool:
         ("expected", "left"),
         ("seen", "left"),
         ("delay s", "right"),
-        ("cause named first", "left"),
+        ("first cause", "left"),
         ("", "left"),
     ):
         table.add_column(name, justify=justify, overflow="fold")

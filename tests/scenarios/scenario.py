@@ -62,8 +62,13 @@ class Fires(Declared):
     rate: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         default_factory=lambda: [0.0, 1.0]
     )  # as told
+    onset_s: float = 12.0  # how late the onset may be told: a bucket, and what a run takes to be decided
     resolved: list[str] = Field(default_factory=lambda: ["recovered"])  # the reason of each episode's end
-    cause: dict[str, str] = Field(default_factory=dict)  # what attribution must name first
+    cause: dict[str, str] | list[dict[str, str]] = Field(default_factory=dict)  # to be named first; or one an episode
+
+    def cause_of(self, episode: int) -> dict[str, str]:
+        """What attribution must name first in the episode of this number."""
+        return self.cause[episode] if isinstance(self.cause, list) else self.cause
 
 
 class Late(Declared):
@@ -83,6 +88,17 @@ class Stored(Declared):
     runs: int
 
 
+class Day(Declared):
+    """Instead of phases: a day of outcomes of one tool-calling workflow, written with the times that they would have had."""
+
+    steps: list[str]  # tools of the executor
+    per_minute: Annotated[float, Field(gt=0, le=100)]  # runs, on average: more by day than by night
+    fail_rate: Share  # of each step
+    broken_from_h: float = 24.0  # the first step breaks
+    broken_until_h: float = 24.0
+    broken_rate: Share = 0.0
+
+
 class Scenario(Declared):
     """One file."""
 
@@ -90,7 +106,8 @@ class Scenario(Declared):
     seed: int
     play: Literal["refund", "triage", "subscription"] = "refund"
     short: bool = False  # one of those that every test run plays
-    phases: list[Phase]
+    phases: list[Phase] = Field(default_factory=list)
+    day: Day | None = None
     tenants: list[str] = Field(default_factory=lambda: [TENANT])  # each has all of the runs
     handoffs: bool = False  # the executor hands the result to a clerk, who hands it back
     twice: bool = False  # every export is sent again

@@ -35,7 +35,8 @@ from streams.demo.simulator import (
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.topics import kafka_options
-from tests.scenarios import heard
+from tests.integration.pipeline import records_of
+from tests.scenarios import day, heard
 from tests.scenarios.casting import Cast, cast
 from tests.scenarios.evidence import Counts
 from tests.scenarios.exports import Gateway, Tenant, Twice, Way, Ways, late, run_on, shuffled
@@ -71,6 +72,7 @@ class Evening(NamedTuple):
     published: list[Heard]  # as it lies on the topic, repetitions too
     undisturbed: list[Heard]
     stored: dict[StoredName, int]
+    pace: float
 
 
 class Agents:
@@ -150,11 +152,24 @@ async def play(
     try:
         trouble = alongside.trouble() if alongside else asyncio.sleep(0)
         played, _ = await asyncio.gather(_perform(scenarios, settings, producer, pace), trouble)
-        return await _closing(played, settings)
+        return await _closing(played, settings, pace)
     finally:
         if echo:
             echo.cancel()
         await producer.stop()
+
+
+async def play_day(name: str, scenario: Scenario, settings: Settings, environment: Mapping[str, str]) -> Evening:
+    """A scenario that is a day of outcomes, on topics of its own. The rules must be in force already."""
+    (config,) = await records_of(settings, settings.config_topic)
+    own = day.settings_of(name, settings)
+    played = await day.write(name, scenario, own, config.offset + 1)
+    process = await day.alerter(own, environment)
+    try:
+        return await _closing(played, own, pace=1.0)
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def _perform(
@@ -178,7 +193,7 @@ async def _perform(
     return played
 
 
-async def _closing(played: list[Played], settings: Settings) -> Evening:
+async def _closing(played: list[Played], settings: Settings, pace: float) -> Evening:
     wanted = {p.trace_id for p in played}
     end = time.monotonic() + SETTLE_MAX_S
     while True:
@@ -187,7 +202,7 @@ async def _closing(played: list[Played], settings: Settings) -> Evening:
         undisturbed = await heard.undisturbed(settings, log)
         missing = wanted - {t.trace_id for entry in log for t in _traces(entry)}
         if not missing and _is_over(log) and {h.identity for h in undisturbed} <= {h.identity for h in published}:
-            return Evening(played, log, published, undisturbed, await asyncio.to_thread(_stored, settings))
+            return Evening(played, log, published, undisturbed, await asyncio.to_thread(_stored, settings), pace)
         assert time.monotonic() < end, (
             f"after {SETTLE_MAX_S:.0f} s {len(missing)} runs have no outcomes, and of {len(undisturbed)} events "
             f"{len({h.identity for h in undisturbed} - {h.identity for h in published})} are not published"
@@ -248,6 +263,7 @@ def verdicts(scenarios: Mapping[str, Scenario], evening: Evening) -> list[Verdic
             by_name[name],
             counts,
             evening.stored,
+            evening.pace,
         )
         for name, scenario in scenarios.items()
     ]
@@ -264,6 +280,7 @@ def difference(evening: Evening) -> list[str]:
         if ids[: len(should)] != should:
             found.append(f"{key}: published {ids}, undisturbed {should}")
         for h, m in zip(said.get(key, []), meant.get(key, []), strict=False):
-            if isinstance(h.event, AlertEvent) and h.event != m.event:
+            # The cause is asked of the store, beside the fold.
+            if isinstance(h.event, AlertEvent) and h.event._replace(attribution=None) != m.event:
                 found.append(f"{h.id} says something else than undisturbed: {h.event} and not {m.event}")
     return found
