@@ -13,7 +13,7 @@ from streams.alerter.attributor import Attributor
 from streams.alerter.history import History
 from streams.alerter.lag import ScorerLag
 from streams.alerter.owner import PartitionOwner, Shell
-from streams.alerter.patience import patiently
+from streams.alerter.patience import patiently, trying
 from streams.alerter.publisher import Publisher
 from streams.alerter.rules_log import RulesLog
 from streams.config_log import ConfigReader
@@ -23,6 +23,7 @@ from streams.telemetry.metrics import Metrics
 from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
 from streams.worker.fatal import or_die
+from streams.worker.guard import Guard
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
 from streams.worker.telling import observe_consumer
 
@@ -104,6 +105,11 @@ class Alerter:
         """Save every partition; those of the past need no more of the log than since then."""
         await asyncio.gather(*(owner.checkpoint() for owner in self._owners.values()))
 
+    @property
+    def waits(self) -> bool:
+        """Whether an owner waits for Kafka or the store: then no progress is nobody's fault."""
+        return trying() > 0
+
     def readiness(self) -> Readiness:
         """Whether this alerter does its job now."""
         return readiness_of(
@@ -153,8 +159,12 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     async def stay_member() -> None:
         app.consumer.stay_member()
 
+    guard = Guard(settings, app, topic, group, lambda: alerter.waits, metrics.add, 3 * settings.checkpoint_interval_s)
+    guard.watch()
+
     @app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def drain(_app: Any, **_: Any) -> None:
+        await guard.stop()
         await alerter.stop()
         await app.consumer.commit()
 

@@ -37,6 +37,8 @@ INSTRUMENTS = (
         ("topic", "partition"),
     ),
     Instrument("stepwatch.consumer.partitions", "gauge", "{partition}", "Partitions assigned", ("topic",)),
+    Instrument("stepwatch.consumer.alarms", "counter", "{alarm}", "What the watchdog had to say", ("kind",)),
+    Instrument("stepwatch.records.lost", "counter", "{record}", "Records that retention took before they were read"),
     Instrument("stepwatch.rebalances", "counter", "{rebalance}", "Assignments received"),
     Instrument("stepwatch.recovery.duration", "histogram", "s", "From an assignment until its state is read back"),
     # Scorer: spans and windows.

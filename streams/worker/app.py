@@ -25,6 +25,7 @@ from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
 from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
+from streams.worker.guard import Guard
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
 from streams.worker.scorer import InForce, Scorer
 from streams.worker.sink import Sink
@@ -100,6 +101,9 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         if not sink.retrying:
             await or_die(scorer.advance_idle(app.consumer))
 
+    guard = Guard(settings, app, settings.spans_topic, settings.scorer_group, lambda: scorer.waits, metrics.add)
+    guard.watch()
+
     @app.timer(CONFIG_POLL_S)  # type: ignore[untyped-decorator]
     async def follow_config() -> None:
         if config.started:
@@ -119,6 +123,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         await scorer.flush()
         await scorer.flush()  # the marks of what the first one published: else the next owner publishes it again
         await app.consumer.commit()
+        await guard.stop()
         await config.stop()
         await producer.stop()
 

@@ -182,12 +182,17 @@ class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
     def lags(self) -> Iterable[tuple[TP, int, float]]:
         """Of each assigned partition: records behind its end, and the age in seconds of the oldest chunk not done."""
         now_ms = time.time() * 1000.0
-        for tp in self.assignment():
+        for tp, done in self.done():
             queue = self.ledger.get(tp)
-            done = queue[0].first if queue else self.committed(tp)
             age_s = max(0.0, now_ms - queue[0].appended_ms) / 1000.0 if queue else 0.0
             end = self.end_offset(tp)
             yield tp, max(0, (done if end is None else end) - done), age_s
+
+    def done(self) -> Iterable[tuple[TP, int]]:
+        """Of each assigned partition the offset before which all is done."""
+        for tp in self.assignment():
+            queue = self.ledger.get(tp)
+            yield tp, queue[0].first if queue else self.committed(tp)
 
     def end_offset(self, tp: TP) -> int | None:
         """The partition's end as of the last fetch."""

@@ -324,6 +324,11 @@ class Scorer:
         return self._rows
 
     @property
+    def waits(self) -> bool:
+        """Whether the store or Kafka is away, or partitions are being read back: then no progress is nobody's fault."""
+        return self._sink.retrying or self.recovered < self.assigned
+
+    @property
     def config_seq(self) -> int:
         """The config that the next flush boundary takes over; 0 before any."""
         return self._config.seq
