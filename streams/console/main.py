@@ -27,6 +27,7 @@ def build() -> "typer.Typer":
         dlq,
         evaluators,
         explain,
+        ledger,
         parts,
         rules,
         score,
@@ -62,6 +63,7 @@ def build() -> "typer.Typer":
         rules,
         dlq,
         upkeep,
+        ledger,
         deliver,
     )
     for module in modules:

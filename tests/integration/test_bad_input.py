@@ -119,6 +119,8 @@ async def _another_try(stack: LocalStack, letters: list[Any]) -> None:
     await until(stack, "SELECT uniqExact(trace_id) FROM v1_trajectories WHERE final", [157])
     await until(stack, "SELECT count() FROM v1_dead_letters", [len(letters) + 4])
     await until(stack, LEDGER, [160 + 5, 160 + 5, len(letters) + 4, 0])
+    told = await run(stack, "ledger")
+    assert "the sum closes" in told
     homes = query(stack, "SELECT DISTINCT partition FROM v1_trajectories WHERE trace_id = '" + f"{158:032x}'")
     assert homes == [(sarama(f"{158:032x}".encode(), settings.spans_partitions),)], (
         "by its trace, not where it came from"

@@ -1,0 +1,98 @@
+"""`stepwatch ledger`: what became of every span, and whether the sum closes."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streams.console.errors import UserError
+from streams.console.parts import Bootstrap, Store, effective
+from streams.settings import Settings
+from streams.store.ledger import Sum, gaps, sums, unaccounted
+
+COLUMNS = ("spans", "stored", "duplicate", "sampled_out", "dead_lettered", "missing")
+OPEN_EXIT = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Upkeep")(ledger)
+
+
+def ledger(
+    partitions: Annotated[bool, typer.Option(help="A row a partition, not a tenant.")] = False,
+    bootstrap_servers: Bootstrap = None,
+    clickhouse_url: Store = None,
+) -> None:
+    """What became of every span of the log: stored, a duplicate, sampled out, or dead-lettered with a reason.
+
+    Exit code 1 when the sum does not close: spans that are missing, records between accounted ones that are not, or
+    records that were committed and never accounted for. Goes back 30 days.
+    """
+    from streams.store.client import connect
+    from streams.store.errors import StoreError
+
+    settings = effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url)
+    committed = asyncio.run(_committed(settings))  # first: what is committed later is accounted for before
+    client = connect(settings)
+    try:
+        found, holes = sums(client, settings.spans_topic), gaps(client, settings.spans_topic)
+    except StoreError as error:
+        raise UserError(str(error)) from error
+    finally:
+        client.close()
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_table(found, by_partition=partitions))
+    beyond = unaccounted(found, committed)
+    faults = [
+        f"partition {each.partition}, tenant {each.tenant}: {each.missing} spans are missing"
+        for each in found
+        if each.missing
+    ]
+    faults += [f"partition {p}: {n} records between accounted ones are not accounted for" for p, n in holes.items()]
+    faults += [f"partition {p}: {n} committed records were never accounted for" for p, n in beyond.items()]
+    for fault in faults:
+        console.print(f"[bold red]open[/] {escape(fault)}")
+    if faults:
+        raise typer.Exit(OPEN_EXIT)
+    console.print("the sum closes" if found else "nothing was accounted for yet")
+
+
+def _table(found: Iterable[Sum], *, by_partition: bool) -> Table:
+    rows: dict[str, list[int]] = {}
+    for each in found:
+        row = rows.setdefault(str(each.partition) if by_partition else each.tenant, [0] * len(COLUMNS))
+        for at, name in enumerate(COLUMNS):
+            row[at] += getattr(each, name)
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("partition" if by_partition else "tenant")
+    for name in COLUMNS:
+        shown.add_column(name.replace("_", " "), justify="right")
+    for name, row in rows.items():
+        shown.add_row(escape(name), *(f"{n:,}" for n in row))
+    return shown
+
+
+async def _committed(settings: Settings) -> dict[int, int]:
+    """Committed offsets of the scorers' group, by partition of the spans topic."""
+    from aiokafka import TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import KafkaError
+
+    from streams.gateway.log import partition_count
+    from streams.topics import kafka_options, start_client
+
+    places = [TopicPartition(settings.spans_topic, p) for p in range(await partition_count(settings))]
+    admin = AIOKafkaAdminClient(**kafka_options(settings))
+    try:
+        await start_client(admin, settings)
+        found = await admin.list_consumer_group_offsets(settings.scorer_group, partitions=places)
+    except (KafkaError, OSError) as error:
+        raise UserError(f"the committed offsets cannot be read: {error or type(error).__name__}") from error
+    finally:
+        await admin.close()
+    return {tp.partition: offset.offset for tp, offset in found.items() if offset.offset > 0}
