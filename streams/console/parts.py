@@ -11,6 +11,7 @@ import typer
 
 from streams.console.errors import UserError
 from streams.local.state import effective_settings
+from streams.log_lines import CHATTY, Sparingly
 from streams.settings import Settings
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers. (STEPWATCH_BOOTSTRAP_SERVERS)")]
@@ -125,7 +126,10 @@ def _run(
 
 
 def log_to_stderr() -> None:
-    """One line a message on standard error; the chatter of the Kafka client is cut to what a person can use."""
+    """One line a message on standard error; the chatter of libraries is cut to what a person can use."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("aiokafka", "faust", "mode", "kafka", "urllib3", "clickhouse_connect"):
+    sparingly = Sparingly()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(sparingly)
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.ERROR)
