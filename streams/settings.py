@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     max_poll_interval_s: float = Field(default=604_800.0, gt=0)
     flush_interval_s: float = Field(default=0.5, gt=0)
     flush_rows_max: int = Field(default=50_000, ge=1)
+    flush_bytes_max: int = Field(default=64 << 20, ge=1)
     accept_create_time: bool = False
     watchdog_stall_s: float = Field(default=120.0, ge=0)  # 0: off
     sweep_interval_s: float = Field(default=3_600.0, ge=0)  # 0: never

@@ -94,7 +94,7 @@ class Scorer:
         # Held from reading a trace back to folding on it: two readers at once, and the slower one would bring back a trace
         # as it was before the faster one's spans.
         self._reading = asyncio.Lock()
-        self._rows = 0
+        self._rows = self._bytes = 0
         self.stored = 0  # spans acknowledged since the start
 
     # Assignment.
@@ -118,7 +118,7 @@ class Scorer:
     def revoked(self) -> None:
         """Drop all state: every assignment starts from what the store holds (architecture 5)."""
         self._partitions.clear()
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     async def _recover(self, parts: list[Partition]) -> None:
         self._config = await self._prepare()  # never older than a predecessor's
@@ -154,9 +154,10 @@ class Scorer:
         part.chunks.append(chunk)
         part.next_offset = chunk.last + 1
         part.clock_anchor = (part.engine.clock_ms, time.monotonic())
+        self._bytes += sum(len(record.value or b"") for record in chunk.records)
         chunk.records = []
         self._failpoint.hit("chunk_folded")
-        if self._rows >= self._settings.flush_rows_max:
+        if self._rows >= self._settings.flush_rows_max or self._bytes >= self._settings.flush_bytes_max:
             await self.flush()
 
     def _decode(self, chunk: Chunk) -> tuple[Decoded, list[DeadLetter]]:
@@ -285,7 +286,7 @@ class Scorer:
                 batch.ledger += ledger_rows(part)
                 part.chunks, part.dead, part.tally = [], [], {}
                 part.engine.configure(*self._config)
-            self._rows = 0
+            self._rows = self._bytes = 0
             if not batch.is_empty:
                 await self._sink.write(batch)
             for part, flush, chunks in taken:
