@@ -9,8 +9,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from schemas.partition import partition_of_trace
 from streams.alerter import subscriber
 from streams.topics import kafka_options
+from tests.documents import check_event
 from tests.integration.conftest import NewStack
-from tests.integration.pipeline import FAST, query, run, until
+from tests.integration.pipeline import FAST, query, records_of, run, until
 
 RULES = """
 rules:
@@ -62,5 +63,7 @@ async def test_an_alert_fires_while_every_run_is_still_open(new_stack: NewStack,
     async with asyncio.timeout(60):
         while not (found := [r.event async for r in subscriber.tail(settings, from_start=True, follow=False)]):
             await asyncio.sleep(0.5)
+    for record in await records_of(settings, settings.alerts_topic):
+        check_event(record.headers, record.value)
     assert {(event.type, event.rule.uid, event.evidence.n) for event in found} == {("firing", "early", RUNS)}
     assert query(stack, "SELECT count() FROM trajectories FINAL WHERE state = 'decided'") == [(0,)]

@@ -15,6 +15,7 @@ from schemas.outcome import OutcomeRecord, Tick, decode
 from schemas.rules import parse_rules
 from streams.core.alerting import Alerting
 from streams.settings import Settings
+from tests.documents import check_event
 from tests.integration.pipeline import records_of
 
 
@@ -46,6 +47,7 @@ async def events(settings: Settings) -> list[Heard]:
     found = []
     for record in await records_of(settings, settings.alerts_topic):
         headers, body = dict(record.headers), orjson.loads(record.value)
+        check_event(record.headers, record.value)
         event = from_cloud_event(record.headers, record.value)
         emitted_ms = read_time(body["pipeline"]["emitted_at"])
         found.append(Heard(headers["ce_source"].decode(), headers["ce_id"].decode(), event, body, emitted_ms))
