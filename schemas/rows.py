@@ -1,4 +1,4 @@
-"""The rows that the sink writes: columns of `spans`, `trajectories`, `published` and `verdict_changes`.
+"""The rows that the sink writes: columns of `spans`, `log_records`, `trajectories`, `published` and `verdict_changes`.
 
 Declared once, here; the numbered SQL in infra/clickhouse must have the same columns, which a test checks. `revision` is the
 law of the store: a greater set of items beats its subset, final beats provisional, a newer config an older one, and equal
@@ -7,6 +7,7 @@ inputs give equal rows (architecture 6.1).
 
 from typing import Literal, NamedTuple
 
+from schemas.log_record import LogRecord
 from schemas.outcome import TraceOutcomes
 from schemas.result import Result
 from schemas.span import RawSpan, Span
@@ -18,6 +19,13 @@ class SpanRow(NamedTuple):
     """One stored span: its columns and its bytes."""
 
     span: Span
+    raw: RawSpan
+
+
+class LogRow(NamedTuple):
+    """One stored log record: its columns and its bytes."""
+
+    log: LogRecord
     raw: RawSpan
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from schemas.expectation import TaskTruth, parse_expectation
+from schemas.log_record import LogRecord
 from schemas.registry import EMPTY, Workflow, parse_registry
 from schemas.result import Result
 from schemas.span import Span, is_step, step_label
@@ -80,10 +81,39 @@ def span(n: int = 1, *, at_ms: float = 0, took_ms: float = 50, parent: int | Non
     }
     values.update(fields)
     if "content_hash" not in values:
-        values["content_hash"] = int.from_bytes(
-            hashlib.blake2b(repr(sorted(values.items())).encode(), digest_size=8).digest()
-        )
+        values["content_hash"] = _hash(values)
     return Span(**values)
+
+
+def _hash(values: dict[str, Any]) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(sorted(values.items())).encode(), digest_size=8).digest())
+
+
+def log_record(n: int = 1, event: str = "gen_ai.user.message", *, at_ms: float = 0, **fields: Any) -> LogRecord:
+    """A log record that tells of span n. Any field of LogRecord may be given; content may be a plain value."""
+    values: dict[str, Any] = {
+        "tenant": TENANT,
+        "received_ms": EPOCH_MS + int(at_ms),
+        "trace_id": trace_id(),
+        "span_id": span_id(n),
+        "name": event,
+        "service": "shop",
+        "time_ns": EPOCH_NS + int(at_ms * 1_000_000),
+        "flags": 0,
+        "arguments": None,
+        "result": None,
+        "place": 0,
+        "input_messages": None,
+        "output_messages": None,
+        "tool_definitions": None,
+        "exception": "",
+        "resource_id": 1_001,
+    }
+    values.update(fields)
+    for name in ("arguments", "result", "input_messages", "output_messages", "tool_definitions"):
+        values[name] = text_of(values[name])
+    values.setdefault("content_hash", _hash(values))
+    return LogRecord(**values)
 
 
 def tool_span(n: int, tool: str, arguments: Any = None, result: Any = "done", **fields: Any) -> Span:

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.cut import string_value
-from schemas.dialects.told import DETAILS, EVENTS, Told
+from schemas.dialects import unwrap
+from schemas.dialects.told import DETAILS, EVENTS, PIECES, Told
 from schemas.dialects.view import View
 
 EVALUATION = "gen_ai.evaluation.result"
 EXCEPTIONS = frozenset({"exception", "gen_ai.client.operation.exception"})
 _EVENTS = frozenset(name.decode() for name in EVENTS)
+_PIECES = frozenset(name.decode() for name in PIECES)
 _ARGUMENTS, _RESULT, _DEFINITIONS = "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.tool.definitions"
 _CONTENT = ("gen_ai.input.messages", "gen_ai.output.messages", _ARGUMENTS, _RESULT, _DEFINITIONS)
 _PLACE = "gen_ai.message.index"
@@ -50,6 +52,11 @@ def is_content(name: str, attributes: Any) -> bool:
     if name == EVALUATION:
         return False
     return name in _EVENTS or name in EXCEPTIONS or any(key in attributes for key in _CONTENT)
+
+
+def is_piece(name: str) -> bool:
+    """Whether an event of this name holds one message of several; any other holds all of a call's."""
+    return name in _PIECES
 
 
 def fields_of(body: Any, attributes: Any) -> dict[str, bytes]:
@@ -91,11 +98,12 @@ def read(name: str, fields: Mapping[str, bytes]) -> tuple[Logged, int]:
     event = _Event(name.encode() if name in _EVENTS else DETAILS, fields)
     told = Told(View({}, "", "", False, (event,)))
     arguments, result = view.text(_ARGUMENTS), view.text(_RESULT)
+    result = told.result if result is None else result
     return Logged(
         told.input,
         told.output,
         told.arguments if arguments is None else arguments,
-        told.result if result is None else result,
+        unwrap.blocks(result),
         view.first(_DEFINITIONS),
         place=view.number(_PLACE),
     ), view.flags

@@ -21,7 +21,8 @@ _INPUT_EVENTS = {
 _CHOICE = b"gen_ai.choice"
 _MESSAGE = frozenset({"role", "content", "tool_calls"})
 _PROMPT, _COMPLETION = b"gen_ai.content.prompt", b"gen_ai.content.completion"
-EVENTS = (DETAILS, _CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS)
+PIECES = (_CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS)  # each one message of several
+EVENTS = (DETAILS, *PIECES)
 
 
 class Told:

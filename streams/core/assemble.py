@@ -1,4 +1,4 @@
-"""Spans of one trace -> its ordered steps.
+"""Spans of one trace, and the log records that tell of them -> its ordered steps.
 
 The order is total and never that of arrival: key (max(own start, parent's key), depth, span id). Parents sort before their
 children even when clocks disagree; cycles are cut at the smallest (start, span id); a missing parent makes a top of its own.
@@ -12,6 +12,8 @@ from typing import NamedTuple
 from evaluators.views.routes import route_of
 from schemas.dialects.kinds import refine
 from schemas.expectation import TaskTruth, truth_from_span
+from schemas.item import Item
+from schemas.log_record import LogRecord
 from schemas.registry import Registry
 from schemas.result import OTHER_STEP
 from schemas.span import Span, is_step, step_label
@@ -28,6 +30,7 @@ from schemas.trajectory import (
 )
 from streams.core.dedup import once
 from streams.core.exchange import fill
+from streams.core.told_by_logs import joined
 
 LABELS_MAX = 200  # distinct step labels of one trajectory; the rest become __other__
 UNKNOWN_WORKFLOW = "unknown"
@@ -110,6 +113,8 @@ def _lay(path: list[Span], above: Place, places: dict[bytes, Place]) -> None:
 
 def workflow_name_of(ordered: Order) -> str:
     """The workflow's name, decided on the whole set: explicit on a root, on any span, else what else names the root."""
+    if not ordered.spans:
+        return UNKNOWN_WORKFLOW
     first = ordered.roots[0] if ordered.roots else ordered.spans[0]
     explicit = [first.workflow, *(span.workflow for span in ordered.spans)]
     said = next((name for name in explicit if name and not _GENERIC.match(name)), "")
@@ -131,14 +136,15 @@ def _only_agent_below(frame: Span, spans: list[Span]) -> str:
 
 def assemble(
     key: TraceKey,
-    items: Collection[Span],
+    items: Collection[Item],
     registry: Registry,
     truths: Mapping[tuple[str, str], TaskTruth],
     closed: CloseReason,
     flags: int = 0,
 ) -> Trajectory:
     """The trajectory of these items (at least one). `truths` by (workflow name, task id)."""
-    ordered = order(winners(items))
+    spans = winners([item for item in items if isinstance(item, Span)])
+    ordered = order(joined(spans, [item for item in items if isinstance(item, LogRecord)]))
     workflow_name = workflow_name_of(ordered)
     steps, capped = _steps(ordered.spans)
     root = ordered.roots[0] if ordered.roots else None

@@ -4,9 +4,9 @@ How it is driven (the shell's obligations):
 
     recover(heads, ...)         once, on assignment, before anything else
     unknown(...), due(...)      which traces must be read back from the store before the next fold or tick
-    read_back(head, spans)      for each of them, whether or not the store knew it
+    read_back(head, items)      for each of them, whether or not the store knew it
     tick(clock)                 before the spans of each record: decides what is due
-    fold(span, raw)             every span, in log order
+    fold(item, raw)             every span and log record, in log order
     wanted_truths()             then take(truths): a flush: rows of all that changed, outcomes of what was decided
     acknowledged(flush)         the flush is durable and its outcomes are published: only now memory may go
     configure(seq, registry)    only right after a take
@@ -22,9 +22,11 @@ from typing import NamedTuple
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from schemas.item import Item
+from schemas.log_record import LogRecord
 from schemas.registry import EMPTY, Registry
-from schemas.rows import Published, SpanRow
-from schemas.span import RawSpan, Span
+from schemas.rows import LogRow, Published, SpanRow
+from schemas.span import RawSpan
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.flush import Counts, Flush, StoredHead
 from streams.core.judging import Judging, Truths
@@ -74,6 +76,7 @@ class TrajectoryEngine:
         self._alarms: list[tuple[int, TraceKey]] = []
         self._dirty: dict[TraceKey, Trace] = {}
         self._span_rows: list[SpanRow] = []
+        self._log_rows: list[LogRow] = []
         self._marks: list[Published] = []
         self._counts = Counts()
         self._epoch = 0
@@ -118,20 +121,20 @@ class TrajectoryEngine:
             self._remember(head.key)
             self._sleep(head.key, head.deadline_ms if head.state == "open" else 0)
 
-    def read_back(self, key: TraceKey, head: StoredHead | None, spans: Iterable[Span]) -> None:
-        """A trace as the store has it. `spans` are all its stored items, decoded; empty when the store does not know it."""
+    def read_back(self, key: TraceKey, head: StoredHead | None, items: Iterable[Item]) -> None:
+        """A trace as the store has it. `items` are all that is stored, decoded; none when the store does not know it."""
         self._asleep.pop(key, None)
-        items = sorted(spans, key=lambda span: (span.received_ms, span.span_id, span.content_hash))
-        if key in self._traces or not items:
+        known = sorted(items, key=lambda item: (item.received_ms, item.span_id, item.content_hash))
+        if key in self._traces or not known:
             return
-        trace = self._open(key, items[0])
+        trace = self._open(key, known[0])
         if head is not None:
             trace.anchor_ms = head.anchor_ms
-        for span in items:
-            if not trace.holds(span):
-                trace.add(span, self._policy.trace_spans_max)
+        for item in known:
+            if not trace.holds(item):
+                trace.add(item, self._policy.trace_spans_max)
                 self._spans_held += 1
-        trace.window = window_of(items, self._policy.window)
+        trace.window = window_of(known, self._policy.window)
         trace.deadline_ms = trace.window.deadline_ms(self._policy.window)
         if head is not None:
             trace.row = RowMark(head.n_items, head.deadline_ms)
@@ -181,28 +184,22 @@ class TrajectoryEngine:
             if trace.state == "open":
                 self._decide(trace, "marker")
 
-    def fold(self, span: Span, raw: RawSpan) -> bool:
-        """One span, after the tick of its record. False for a known (span id, content hash): nothing happens."""
-        key = TraceKey(span.tenant, span.trace_id)
+    def fold(self, item: Item, raw: RawSpan) -> bool:
+        """One item, after the tick of its record. False for a known (span id, content hash): nothing happens."""
+        key = TraceKey(item.tenant, item.trace_id)
         trace = self._traces.get(key)
         if trace is None:
-            trace = self._open(key, span)
-        elif trace.holds(span):
+            trace = self._open(key, item)
+        elif trace.holds(item):
             self._counts.duplicate += 1
             return False
         elif trace.state == "open":
-            if trace.end_ms is None and span.is_end:
+            if trace.end_ms is None and item.is_end:
                 trace.row = None  # the root names the run: a row without it is worth nothing
-            trace.window = grown(trace.window, span)
+            trace.window = grown(trace.window, item)
         else:
             self._counts.late += 1
-        if span.span_id in trace.items:
-            self._counts.conflict += 1
-        trace.add(span, self._policy.trace_spans_max)
-        self._counts.stored += 1
-        self._counts.over_cap += trace.over_cap
-        self._spans_held += 1
-        self._span_rows.append(SpanRow(span, raw))
+        self._keep(trace, item, raw)
         self._touch(trace)
         if trace.state == "open":
             before, trace.deadline_ms = trace.deadline_ms, trace.window.deadline_ms(self._policy.window)
@@ -219,8 +216,9 @@ class TrajectoryEngine:
     def take(self, truths: Truths) -> Flush:
         """Rows of everything that changed, outcomes of what was decided. The caller acknowledges it, or loses the partition."""
         self._epoch += 1
-        flush = Flush(self._epoch, self._span_rows, [], [], self._marks, [], self._counts, list(self._dirty.values()))
-        self._span_rows, self._marks, self._counts, self._dirty = [], [], Counts(), {}
+        touched = list(self._dirty.values())
+        flush = Flush(self._epoch, self._span_rows, self._log_rows, [], [], self._marks, [], self._counts, touched)
+        self._span_rows, self._log_rows, self._marks, self._counts, self._dirty = [], [], [], Counts(), {}
         for trace in flush.touched:
             trace.dirty, trace.epoch = False, self._epoch
             if self._wants_row(trace):
@@ -266,8 +264,19 @@ class TrajectoryEngine:
             return True
         return n_items - row.n_items >= self._policy.provisional_growth * row.n_items
 
-    def _open(self, key: TraceKey, span: Span) -> Trace:
-        trace = self._traces[key] = Trace(key, span.received_ms, {}, opened(span))
+    def _keep(self, trace: Trace, item: Item, raw: RawSpan) -> None:
+        if isinstance(item, LogRecord):
+            self._log_rows.append(LogRow(item, raw))
+        else:
+            self._counts.conflict += item.span_id in trace.items
+            self._span_rows.append(SpanRow(item, raw))
+        trace.add(item, self._policy.trace_spans_max)
+        self._counts.stored += 1
+        self._counts.over_cap += trace.over_cap
+        self._spans_held += 1
+
+    def _open(self, key: TraceKey, item: Item) -> Trace:
+        trace = self._traces[key] = Trace(key, item.received_ms, {}, opened(item))
         self._remember(key)
         return trace
 

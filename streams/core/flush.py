@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.outcome import StepOutcome, TraceOutcomes
-from schemas.rows import Published, SpanRow, State, TrajectoryRow, VerdictChange
+from schemas.rows import LogRow, Published, SpanRow, State, TrajectoryRow, VerdictChange
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.trace import Trace, Verdicts
 
@@ -65,6 +65,7 @@ class Flush:
 
     epoch: int
     spans: list[SpanRow]
+    logs: list[LogRow]
     trajectories: list[TrajectoryRow]
     decided: list[DecidedTrace]
     published: list[Published]
@@ -76,4 +77,4 @@ class Flush:
     @property
     def is_empty(self) -> bool:
         """Nothing to write or publish."""
-        return not (self.spans or self.trajectories or self.decided or self.published)
+        return not (self.spans or self.logs or self.trajectories or self.decided or self.published)

@@ -16,6 +16,7 @@ from evaluators.folding.evaluation import Evaluation
 from evaluators.folding.local import Known
 from evaluators.judge import judge, judge_span
 from schemas.expectation import TaskTruth
+from schemas.item import Item
 from schemas.outcome import StepOutcome, TraceOutcomes, of_step, summarise
 from schemas.registry import Registry
 from schemas.result import Result
@@ -73,12 +74,12 @@ class Judging:
             trace.verdicts = verdicts
         flush.trajectories.append(row)
 
-    def _assemble(self, trace: Trace, items: list[Span], truths: Truths, over_cap: bool) -> Trajectory:
+    def _assemble(self, trace: Trace, items: list[Item], truths: Truths, over_cap: bool) -> Trajectory:
         flags = (CONFLICT if trace.extras else 0) | (OVER_CAP if over_cap else 0)
         return assemble(trace.key, items, self.registry, truths, trace.reason, flags)
 
     def _results(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> tuple[Result, ...]:
-        if not in_cohort(trace.key.trace_id, trajectory.workflow.sample):
+        if not _weight(trace.n_spans, trajectory):
             return ()
         if trajectory.flags & OVER_CAP:
             return tuple(result._replace(event_ns=trace.end_ns) for result in self._truncated(trajectory))
@@ -157,14 +158,12 @@ class Judging:
     ) -> TraceOutcomes:
         """What the decision says, of exactly the items received before the deadline."""
         n_judged = trace.n_items if trace.reason == "marker" else trace.received_before(trace.deadline_ms)
+        n_spans = trace.n_spans
         if 0 < n_judged < trace.n_items:  # the others were late: they change rows, never what was counted
-            judged = [span for span in trace.all_items() if span.received_ms < trace.deadline_ms]
+            judged = [item for item in trace.all_items() if item.received_ms < trace.deadline_ms]
             trajectory = self._assemble(trace, judged, truths, n_judged > self.trace_spans_max)
-            if trajectory.flags & OVER_CAP:
-                results = tuple(self._truncated(trajectory))
-            else:
-                same = trace.local_for is trajectory.workflow and not trace.extras
-                results = judge(trajectory, trace.local if same else None, self.evaluators)
+            n_spans = sum(isinstance(item, Span) for item in judged)
+            results = self._judged(trace, trajectory) if _weight(n_spans, trajectory) else ()
         trace.workflow = trajectory.workflow_name
         kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
         return TraceOutcomes(
@@ -173,10 +172,20 @@ class Judging:
             n_items=n_judged or trace.n_items,
             close_reason=trace.reason,
             config_seq=self.seq,
-            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            weight=_weight(n_spans, trajectory),
             release=trajectory.root.release if trajectory.root else "",
             outcomes=summarise(results, kinds),
         )
+
+    def _judged(self, trace: Trace, trajectory: Trajectory) -> tuple[Result, ...]:
+        """All results of some of a trace's items. What a span alone says is known only of spans that nothing else fills."""
+        if trajectory.flags & OVER_CAP:
+            return tuple(self._truncated(trajectory))
+        if trace.local_for is not trajectory.workflow or trace.extras:
+            return judge(trajectory, None, self.evaluators)
+        alone = {span.span_id for span in (s.span for s in trajectory.steps) if span is trace.items.get(span.span_id)}
+        known = {span_id: results for span_id, results in trace.local.items() if span_id in alone}
+        return judge(trajectory, known, self.evaluators)
 
     def _row(self, trace: Trace, trajectory: Trajectory, results: tuple[Result, ...], clock_ms: int) -> TrajectoryRow:
         # Above the cap nothing is counted that hangs on which spans are kept: only the roots, and what all items tell.
@@ -198,7 +207,7 @@ class Judging:
             session_id=(root.session_id if root else "") or next((s.session_id for s in spans if s.session_id), ""),
             release=root.release if root else "",
             n_items=trace.n_items,
-            n_spans=trace.n_items if over else len(trace.items),
+            n_spans=trace.n_spans if over else len(trace.items),
             n_steps=len(steps),
             n_tool_calls=sum(span.kind == "tool_call" for span in spans),
             input_tokens=sum(span.input_tokens for span in calls),
@@ -209,10 +218,16 @@ class Judging:
             deadline_ms=trace.deadline_ms,
             config_seq=self.seq,
             flags=over or trajectory.flags,
-            weight=float(in_cohort(trace.key.trace_id, trajectory.workflow.sample)),
+            weight=_weight(trace.n_spans, trajectory),
             results=results,
             outcomes=trace.outcomes,
         )
+
+
+def _weight(n_spans: int, trajectory: Trajectory) -> float:
+    """What the trace counts: nothing outside the cohort that is judged, and nothing where only log records came, which
+    is what an application that samples its traces sends of the others."""
+    return float(n_spans > 0 and in_cohort(trajectory.key.trace_id, trajectory.workflow.sample))
 
 
 def in_cohort(trace_id: bytes, sample: float) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evaluators.folding.evaluation import Evaluation
+from schemas.item import Item
+from schemas.log_record import LogRecord
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
 from schemas.result import Result
@@ -32,11 +34,13 @@ class Trace:
     items: dict[bytes, Span]
     window: Window
     extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
+    logs: dict[tuple[bytes, int], LogRecord] = field(default_factory=dict)  # content of its spans, by identity
+    n_logs: int = 0  # log records, kept or not
     overflow: dict[tuple[bytes, int], int] = field(
         default_factory=dict
     )  # identities above the cap, with received times
     over_cap: bool = False  # more items than the cap, whichever of them are kept
-    start_ns: int = 0  # earliest start and latest end of all items, those above the cap included
+    start_ns: int = 0  # earliest start and latest end of all spans, those above the cap included
     end_ns: int = 0
     state: State = "open"
     reason: CloseReason = ""
@@ -61,38 +65,60 @@ class Trace:
     @property
     def n_items(self) -> int:
         """Distinct (span id, content hash), kept or not."""
-        return len(self.items) + len(self.extras) + len(self.overflow)
+        return len(self.items) + len(self.extras) + len(self.logs) + len(self.overflow)
 
-    def holds(self, span: Span) -> bool:
+    @property
+    def n_spans(self) -> int:
+        """Those of them that are spans: none is a trace that was not sampled, of which only logs came."""
+        return self.n_items - self.n_logs
+
+    def holds(self, item: Item) -> bool:
         """Whether this very item is here already."""
-        known = self.items.get(span.span_id)
-        if known is not None and known.content_hash == span.content_hash:
+        known = self.items.get(item.span_id)
+        if known is not None and known.content_hash == item.content_hash:
             return True
-        identity = (span.span_id, span.content_hash)
-        return identity in self.extras or identity in self.overflow
+        identity = (item.span_id, item.content_hash)
+        return identity in self.extras or identity in self.logs or identity in self.overflow
 
-    def add(self, span: Span, cap: int) -> None:
-        """Keep a new item; above the cap only its identity and its times, but for a few roots: they name the run."""
+    def add(self, item: Item, cap: int) -> None:
+        """Keep a new item; above the cap only its identity and its times, but for a few roots: they name the run.
+
+        Spans and log records are kept up to the cap each: what the spans tell of the run must not hang on how many
+        log records came before them.
+        """
+        if isinstance(item, LogRecord):
+            self._add_log(item, cap)
+        else:
+            self._add_span(item, cap)
+        self.over_cap = self.n_items > cap
+
+    def _add_log(self, log: LogRecord, cap: int) -> None:
+        if self.n_logs >= cap:
+            self.overflow[log.span_id, log.content_hash] = log.received_ms
+        else:
+            self.logs[log.span_id, log.content_hash] = log
+        self.n_logs += 1
+
+    def _add_span(self, span: Span, cap: int) -> None:
         if span.task_id:
             self.tasks |= {span.task_id}
         self.start_ns = min(self.start_ns or span.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns)
-        if self.n_items >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
+        if self.n_spans >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
             self.overflow[span.span_id, span.content_hash] = span.received_ms
         elif span.span_id in self.items:
             self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
-        self.over_cap = self.n_items > cap
 
     def received_before(self, deadline_ms: int) -> int:
         """How many distinct items were received before a time, kept or not."""
-        kept = sum(span.received_ms < deadline_ms for span in self.all_items())
+        kept = sum(item.received_ms < deadline_ms for item in self.all_items())
         return kept + sum(received_ms < deadline_ms for received_ms in self.overflow.values())
 
-    def all_items(self) -> list[Span]:
+    def all_items(self) -> list[Item]:
         """The kept items, in no order that means anything."""
-        return [*self.items.values(), *self.extras.values()]
+        return [*self.items.values(), *self.extras.values(), *self.logs.values()]
 
     @property
     def is_open(self) -> bool:

@@ -8,13 +8,14 @@ Its deadline follows from received times alone:
     none seen                   last received time + abandon time
 
 The decision judges exactly the spans received before the deadline; all others are late. So the decision is a pure function of
-(spans, received times), and a crash, a read-back or a fast replay decides the same (architecture 6.2).
+(spans, received times), and a crash, a read-back or a fast replay decides the same (architecture 6.2). Log records take part as
+spans do. They come by an exporter of their own, so a trace that has any waits as one with several resources does.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.span import Span
+from schemas.item import Item
 from schemas.trajectory import CloseReason
 
 
@@ -47,12 +48,12 @@ class Window(NamedTuple):
         return "abandoned" if self.end_ms is None else "root_ended"
 
 
-def opened(span: Span) -> Window:
+def opened(span: Item) -> Window:
     """The window of a trace whose first span this is."""
     return Window(span.received_ms, span.received_ms if span.is_end else None, frozenset((span.resource_id,)))
 
 
-def grown(window: Window, span: Span) -> Window:
+def grown(window: Window, span: Item) -> Window:
     """The window with one more span, received before the deadline."""
     resources = window.resources
     if span.resource_id not in resources:
@@ -61,7 +62,7 @@ def grown(window: Window, span: Span) -> Window:
     return Window(last_ms, last_ms if span.is_end else window.end_ms, resources)
 
 
-def window_of(spans: Iterable[Span], policy: WindowPolicy) -> Window:
+def window_of(spans: Iterable[Item], policy: WindowPolicy) -> Window:
     """The window as it stood at its deadline, from all spans of a trace in any order. Spans received later are left out."""
     ordered = sorted(spans, key=lambda span: span.received_ms)
     window = opened(ordered[0])

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluators.judge import judge
+from schemas.item import Item
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Registry, parse_registry
 from schemas.result import Result
@@ -22,7 +23,7 @@ from streams.core import judging
 from streams.core.assemble import assemble
 from streams.core.engine import EnginePolicy
 from streams.core.window import WindowPolicy, window_of
-from tests.builders import EPOCH_MS, llm_span, root_span, tool_span, trace_id
+from tests.builders import EPOCH_MS, llm_span, log_record, root_span, tool_span, trace_id
 from tests.properties.world import Record, Worker, World
 
 WINDOW = WindowPolicy(settle_one_resource_ms=1_500, settle_many_resources_ms=8_000, abandon_after_ms=60_000)
@@ -48,8 +49,8 @@ ACTIONS = ("consume", "consume", "step", "step", "crash", "zombie", "zombie_acts
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[Record]:
-    """A log of a few interleaved traces, with duplicates, conflicting contents, missing roots and late spans."""
-    spans = []
+    """A log of a few interleaved traces, with duplicates, conflicting contents, missing roots, late spans, log records."""
+    spans: list[Item] = []
     for t in range(draw(st.integers(1, 3))):
         count = draw(st.integers(1, 5))
         named = draw(st.sampled_from(["", "shop"]))  # by every span, or by the root alone
@@ -63,11 +64,16 @@ def logs(draw: st.DrawFn) -> list[Record]:
             }
             arguments = draw(st.sampled_from([{"id": "7"}, {"id": 7}, {}, None]))
             spans.append(tool_span(n, "pay", arguments, **common) if tool else llm_span(n, "ok", **common))
+            if draw(st.integers(0, 3)) == 0:  # content of this span, or of one that never comes
+                said = draw(st.sampled_from([{"arguments": {"id": "7"}}, {"result": {"error": "no"}}, {"place": 1}]))
+                spans.append(log_record(draw(st.sampled_from([n, 9])), at_ms=n * 100, trace_id=trace_id(t + 1), **said))
         if draw(st.booleans()):
             spans.append(root_span(0, trace_id=trace_id(t + 1), workflow="shop", resource_id=1))
     spans += draw(st.lists(st.sampled_from(spans), max_size=3))  # delivered twice
     twins = draw(st.lists(st.sampled_from(spans), max_size=1))
-    spans += [s._replace(status=2, content_hash=s.content_hash ^ 1, end_ns=s.end_ns + 5) for s in twins]
+    spans += [
+        s._replace(status=2, content_hash=s.content_hash ^ 1, end_ns=s.end_ns + 5) for s in twins if isinstance(s, Span)
+    ]
     order = draw(st.permutations(spans))
     log, clock = [], EPOCH_MS
     while order:
@@ -111,9 +117,9 @@ def run(log: list[Record], actions: list[str], policy: EnginePolicy) -> World:
     return world
 
 
-def stored_once(log: list[Record]) -> dict[TraceKey, dict[tuple[bytes, int], Span]]:
+def stored_once(log: list[Record]) -> dict[TraceKey, dict[tuple[bytes, int], Item]]:
     """Every distinct item of every trace, as first received."""
-    traces: dict[TraceKey, dict[tuple[bytes, int], Span]] = {}
+    traces: dict[TraceKey, dict[tuple[bytes, int], Item]] = {}
     for record in log:
         for span in record.spans:
             items = traces.setdefault(TraceKey(span.tenant, span.trace_id), {})
@@ -121,7 +127,7 @@ def stored_once(log: list[Record]) -> dict[TraceKey, dict[tuple[bytes, int], Spa
     return traces
 
 
-def prefix_outcome(key: TraceKey, items: list[Span]) -> tuple[int, str]:
+def prefix_outcome(key: TraceKey, items: list[Item]) -> tuple[int, str]:
     """What the decision must say: how many items it judged, and why it came."""
     window = window_of(items, WINDOW)
     deadline = window.deadline_ms(WINDOW)
@@ -129,15 +135,19 @@ def prefix_outcome(key: TraceKey, items: list[Span]) -> tuple[int, str]:
 
 
 def final_results(
-    key: TraceKey, items: list[Span], row: TrajectoryRow, under: Registry, cap: int
+    key: TraceKey, items: list[Item], row: TrajectoryRow, under: Registry, cap: int
 ) -> tuple[Result, ...]:
-    """What a final row must hold: the results of all items, judged at once; above the cap the run's own, of no step."""
+    """What a final row must hold: the results of all items, judged at once; above the cap the run's own, of no step; none
+    where only log records came."""
+    spans = [item for item in items if isinstance(item, Span)]
+    if not spans:
+        return ()
     over = len(items) > cap
     flags = (row.flags & CONFLICT) | (OVER_CAP if over else 0)
     results = judge(assemble(key, items, under, {}, row.close_reason, flags))
     if not over:
         return tuple(results)
-    return tuple(r._replace(event_ns=max(s.end_ns for s in items)) for r in results if not r.span_id)
+    return tuple(r._replace(event_ns=max(s.end_ns for s in spans)) for r in results if not r.span_id)
 
 
 SAID_ABOVE_CAP = (

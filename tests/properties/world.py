@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from schemas.item import Item
 from schemas.outcome import TraceOutcomes
 from schemas.registry import EMPTY, Registry
 from schemas.rows import TrajectoryRow
@@ -29,23 +30,23 @@ class Record:
     """One record of the log."""
 
     append_ms: int
-    spans: list[Span]
+    spans: list[Item]
 
 
 @dataclass
 class Store:
     """ClickHouse as the views show it: rows by key, the greatest revision wins, the earliest received time is kept."""
 
-    spans: dict[tuple[TraceKey, bytes, int], Span] = field(default_factory=dict)
+    spans: dict[tuple[TraceKey, bytes, int], Item] = field(default_factory=dict)
     rows: dict[TraceKey, TrajectoryRow] = field(default_factory=dict)
     published: set[TraceKey] = field(default_factory=set)
 
     def insert_spans(self, flush: Flush) -> None:
-        for row in flush.spans:
-            identity = (TraceKey(row.span.tenant, row.span.trace_id), row.span.span_id, row.span.content_hash)
+        for item in (*(row.span for row in flush.spans), *(row.log for row in flush.logs)):
+            identity = (TraceKey(item.tenant, item.trace_id), item.span_id, item.content_hash)
             known = self.spans.get(identity)
-            if known is None or row.span.received_ms < known.received_ms:
-                self.spans[identity] = row.span
+            if known is None or item.received_ms < known.received_ms:
+                self.spans[identity] = item
 
     def insert_rows(self, flush: Flush) -> None:
         for row in flush.trajectories:
@@ -57,7 +58,7 @@ class Store:
         for mark in flush.published:
             self.published.add(TraceKey(mark.tenant, mark.trace_id))
 
-    def items(self, key: TraceKey) -> list[Span]:
+    def items(self, key: TraceKey) -> list[Item]:
         return [span for (owner, _, _), span in self.spans.items() if owner == key]
 
     def head(self, key: TraceKey) -> StoredHead | None:
@@ -129,7 +130,8 @@ class Worker:
         firsts = {}
         for span in record.spans:
             key = TraceKey(span.tenant, span.trace_id)
-            firsts.setdefault(key, (key, span.start_ns // 1_000_000, record.append_ms))
+            started_ns = span.start_ns if isinstance(span, Span) else span.time_ns
+            firsts.setdefault(key, (key, started_ns // 1_000_000, record.append_ms))
         self._load([*self.engine.unknown(firsts.values()), *self.engine.due(record.append_ms)])
         self.engine.tick(record.append_ms)
         for span in record.spans:
@@ -177,7 +179,7 @@ class Worker:
 
     def _check_rows(self) -> None:
         """Every trace whose offsets are committed has a row by which recovery finds it, and wakes for it in time."""
-        folded: dict[TraceKey, dict[tuple[bytes, int], Span]] = {}
+        folded: dict[TraceKey, dict[tuple[bytes, int], Item]] = {}
         for record in self.world.log[: self.world.committed]:
             for span in record.spans:
                 items = folded.setdefault(TraceKey(span.tenant, span.trace_id), {})
