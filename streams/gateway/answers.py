@@ -19,7 +19,7 @@ from streams.gateway.limits import RETRY_AFTER_S
 Encoding = Literal["application/x-protobuf", "application/json"]
 PROTOBUF: Encoding = "application/x-protobuf"
 JSON: Encoding = "application/json"
-INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 3, 8, 12, 14
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 3, 8, 12, 14, 16
 REASONS_SHOWN_MAX = 8
 
 
@@ -48,8 +48,11 @@ def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> we
 
 def failure(encoding: Encoding, refused: Refused) -> web.Response:
     """The Status that OTLP wants with a 4xx or 5xx."""
-    code = {404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}.get(refused.status, INVALID_ARGUMENT)
+    codes = {401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+    code = codes.get(refused.status, INVALID_ARGUMENT)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else {}
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if encoding == PROTOBUF:
         body = Status(code=code, message=str(refused)).SerializeToString()
     else:

@@ -14,13 +14,13 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.otlp_json import Refusal
 from schemas.partition import Partitioner
+from streams.gateway.access import Access
 from streams.gateway.admission import Admitted, admit
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, success
 from streams.gateway.body import encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
-from streams.gateway.log import DEFAULT_TENANT
 from streams.gateway.packer import Answer, Packer
 from streams.telemetry.health import Readiness, readiness_of
 
@@ -49,7 +49,10 @@ class Gateway:
         ack_timeout_s: float = ACK_TIMEOUT_S,
         budget: Budget | None = None,
         requests_max: int = REQUESTS_MAX,
+        access: Access | None = None,
     ) -> None:
+        """Without `access` anybody may send, as the default tenant."""
+        self._access = access or Access(None)
         self._log = log
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
@@ -119,9 +122,12 @@ class Gateway:
             self._in_progress -= 1
 
     async def _take(self, request: web.Request) -> web.Response:
+        tenant = self._access.tenant_of(request.headers.get("Authorization"))  # before a byte of the body is read
+        if tenant is None:
+            raise Refused(401, "unauthorized")
         encoding = encoding_of(request)
         admitted = await self._read(request, encoding)
-        refusals = admitted.refusals + await self._deliver(admitted)
+        refusals = admitted.refusals + await self._deliver(admitted, tenant)
         self.counts.accepted_spans += admitted.n_spans - len(refusals)
         self.counts.refused_spans.update(refusal.reason for refusal in refusals)
         return success(encoding, refusals, admitted.n_spans)
@@ -133,12 +139,12 @@ class Gateway:
         finally:
             self._budget.give_back(len(body))
 
-    async def _deliver(self, admitted: Admitted) -> list[Refusal]:
+    async def _deliver(self, admitted: Admitted, tenant: str) -> list[Refusal]:
         """Return when Kafka has answered for every good span: the ones it will never take."""
         if not admitted.n_good:
             return []
         try:
-            answers = self.packer.put(DEFAULT_TENANT, admitted.by_partition)
+            answers = self.packer.put(tenant, admitted.by_partition)
             await self._acknowledged(answers)
         except (Refused, OverBudget):
             self.counts.retried_spans += admitted.n_spans  # the refused ones too: they come again with the others
