@@ -48,7 +48,9 @@ def ledger(
     finally:
         client.close()
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_table(found, by_partition=partitions))
+    console.print(_table(found, COLUMNS, by_partition=partitions))
+    if any(each.log_records for each in found):
+        console.print(_table(found, OF_LOGS, by_partition=partitions))
     beyond = unaccounted(found, committed)
     faults = [
         f"partition {each.partition}, tenant {each.tenant}: {missing} {what} are missing"
@@ -65,8 +67,7 @@ def ledger(
     console.print("the sum closes" if found else "nothing was accounted for yet")
 
 
-def _table(found: Sequence[Sum], *, by_partition: bool) -> Table:
-    columns = (*COLUMNS, *OF_LOGS) if any(each.log_records for each in found) else COLUMNS
+def _table(found: Sequence[Sum], columns: tuple[str, ...], *, by_partition: bool) -> Table:
     rows: dict[str, list[int]] = {}
     for each in found:
         row = rows.setdefault(str(each.partition) if by_partition else each.tenant, [0] * len(columns))
@@ -75,7 +76,7 @@ def _table(found: Sequence[Sum], *, by_partition: bool) -> Table:
     shown = Table(box=None, pad_edge=False)
     shown.add_column("partition" if by_partition else "tenant")
     for name in columns:
-        shown.add_column(name.replace("_", " "), justify="right")
+        shown.add_column(name.removeprefix("logs_").replace("_", " "), justify="right")
     for name, row in rows.items():
         shown.add_row(escape(name), *(f"{n:,}" for n in row))
     return shown
