@@ -8,6 +8,7 @@ import logging
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 
 from schemas.api_key import BadKeyFile, Keys, read_keys
 from streams.console.errors import UserError
@@ -92,7 +93,7 @@ class Tls:
 
     def __init__(self, certfile: Path, keyfile: Path | None, client_ca: Path | None) -> None:
         """Raises UserError for files that cannot be used."""
-        self._pair = certfile, keyfile
+        self._pair, self._client_ca = (certfile, keyfile), client_ca
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
@@ -106,6 +107,27 @@ class Tls:
                 "STEPWATCH_GATEWAY_TLS_KEYFILE and STEPWATCH_GATEWAY_TLS_CLIENT_CA"
             ) from error
         self._watched = _Watched(*(file for file in self._pair if file is not None))
+
+    def grpc_credentials(self) -> Any:
+        """The same for gRPC, which reads the files for itself: at each new connection, where they have changed."""
+        import grpc
+
+        def read() -> Any:
+            certfile, keyfile = self._pair
+            ca = self._client_ca.read_bytes() if self._client_ca is not None else None
+            pair = (keyfile or certfile).read_bytes(), certfile.read_bytes()
+            return grpc.ssl_server_certificate_configuration([pair], root_certificates=ca)
+
+        seen = _Watched(*(file for file in (*self._pair, self._client_ca) if file is not None))
+
+        def renewed() -> Any:
+            try:
+                return read() if seen.changed() else None
+            except OSError as error:
+                logger.error("the certificate stays as it was: %s", error)
+                return None
+
+        return grpc.dynamic_ssl_server_credentials(read(), renewed, self._client_ca is not None)
 
     def refresh(self) -> None:
         """New connections are shown a certificate that was renewed; one that cannot be used leaves the old one."""

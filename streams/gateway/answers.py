@@ -33,10 +33,7 @@ class Refused(Exception):
 
 def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> web.Response:
     """200: every span is in Kafka, but for the refused ones."""
-    response = ExportTraceServiceResponse()
-    if refusals:
-        response.partial_success.rejected_spans = len(refusals)
-        response.partial_success.error_message = refused_sentence(refusals, n_spans)
+    response = response_of(refusals, n_spans)
     if encoding == PROTOBUF:
         return web.Response(body=response.SerializeToString(), content_type=PROTOBUF)
     partial = {
@@ -46,10 +43,18 @@ def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> we
     return web.Response(body=orjson.dumps({"partialSuccess": partial} if refusals else {}), content_type=JSON)
 
 
+def response_of(refusals: Sequence[Refusal], n_spans: int) -> ExportTraceServiceResponse:
+    """What became of the spans of a request that was taken."""
+    response = ExportTraceServiceResponse()
+    if refusals:
+        response.partial_success.rejected_spans = len(refusals)
+        response.partial_success.error_message = refused_sentence(refusals, n_spans)
+    return response
+
+
 def failure(encoding: Encoding, refused: Refused) -> web.Response:
     """The Status that OTLP wants with a 4xx or 5xx."""
-    codes = {401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
-    code = codes.get(refused.status, INVALID_ARGUMENT)
+    code = status_code(refused)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else {}
     if refused.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -58,6 +63,12 @@ def failure(encoding: Encoding, refused: Refused) -> web.Response:
     else:
         body = orjson.dumps({"code": code, "message": str(refused)})
     return web.Response(status=refused.status, body=body, content_type=encoding, headers=headers)
+
+
+def status_code(refused: Refused) -> int:
+    """The gRPC code that goes with an HTTP status."""
+    codes = {401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+    return codes.get(refused.status, INVALID_ARGUMENT)
 
 
 def refused_sentence(refusals: Sequence[Refusal], n_spans: int) -> str:

@@ -17,6 +17,7 @@ from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
+from streams.gateway.otlp_grpc import GrpcServer
 from streams.gateway.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
@@ -50,9 +51,15 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     metrics = Metrics("gateway")
     observe(metrics, gateway.counts)
     health = HealthServer(settings, "gateway", metrics, gateway.readiness)
+    calls = None
+    if settings.gateway_grpc_port is not None:
+        calls = GrpcServer(gateway.export, settings.gateway_host, settings.gateway_grpc_port, tls)
     try:
         await health.start()
         await _listen(runner, settings, tls)
+        if calls is not None:
+            await calls.start()
+            logger.info("and OTLP/gRPC on %s:%d", settings.gateway_host, settings.gateway_grpc_port)
         scheme, whom = "https" if tls else "http", "anybody" if access.is_open else "holders of a key"
         logger.info("gateway on %s://%s:%d, for %s", scheme, settings.gateway_host, settings.gateway_port, whom)
         if ready is not None:
@@ -62,7 +69,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         if refreshing is not None:
             refreshing.cancel()
     finally:
-        await runner.cleanup()
+        await asyncio.gather(runner.cleanup(), *([calls.stop()] if calls is not None else []))
         late = await gateway.packer.close(STOP_LOG_S)
         if late:
             logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)

@@ -16,9 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import grpc
 import pytest
 import trustme
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -329,7 +331,7 @@ async def test_tls_keys_and_a_certificate_that_is_renewed(
     key = spell("0a1b2c3d", "secret")
     keys.write_bytes(write_keys([KeyRecord("0a1b2c3d", hashed(key), "acme", "")]))
     safe = {"gateway_tls_certfile": certificate, "gateway_keys_file": keys}
-    settings = (await topic_of(stack)).model_copy(update=safe)
+    settings = (await topic_of(stack)).model_copy(update={**safe, "gateway_grpc_port": free_port()})
     async with gateway(settings) as plain:
         url = plain.replace("http://", "https://")
         exporter = OTLPSpanExporter(
@@ -337,11 +339,22 @@ async def test_tls_keys_and_a_certificate_that_is_renewed(
             certificate_file=str(tmp_path / "ca.pem"),
             headers={"authorization": f"Bearer {key}"},
         )
+        over_grpc = GrpcSpanExporter(
+            endpoint=f"https://127.0.0.1:{settings.gateway_grpc_port}",
+            credentials=grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes()),
+            headers={"authorization": f"Bearer {key}"},
+            compression=grpc.Compression.Gzip,
+        )
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
+        provider.add_span_processor(SimpleSpanProcessor(over_grpc))
         await asyncio.to_thread(lambda: provider.get_tracer("t").start_span("one").end())
         await asyncio.to_thread(provider.shutdown)
-        assert [dict(headers)["stepwatch-tenant"] for *_, headers in await records_of(settings)] == [b"acme"]
+        records = await records_of(settings)
+        assert [dict(headers)["stepwatch-tenant"] for *_, headers in records] == [b"acme"] * 2, (
+            "over HTTP and over gRPC"
+        )
+        assert len({raw.span for _, raws, _ in records for raw in raws}) == 1
 
         trusting, stranger = ssl.create_default_context(cafile=tmp_path / "ca.pem"), ssl.create_default_context()
         other.configure_trust(stranger)
