@@ -33,7 +33,7 @@ class Once:
 
     def is_new(self, event: AlertEvent) -> bool:
         """Whether nothing as new was seen of this alert; remembers it."""
-        sequence = event.episode, event.seq
+        sequence = _sequence(event)
         if sequence <= self._last.get(event.alert_key, (0, 0)):
             return False
         self._last[event.alert_key] = sequence
@@ -64,12 +64,25 @@ async def state(settings: Settings) -> dict[str, Received]:
         while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
             for records in (await consumer.getmany(timeout_ms=250)).values():
                 for record in records:
-                    received = _received(record)
-                    if received:
-                        found[received.event.alert_key] = received
-                    elif record.key and not record.value:
-                        found.pop(record.key.decode(), None)
+                    _keep_newest(found, record)
     return found
+
+
+def _keep_newest(found: dict[str, Received], record: Any) -> None:
+    """Take a record of the state topic in. By sequence, not by place: an alerter that stood still and woke up may write an
+    older state behind a newer one, until the topic is compacted."""
+    received = _received(record)
+    if received is None:
+        if record.key and not record.value:
+            found.pop(record.key.decode(), None)
+        return
+    before = found.get(received.event.alert_key)
+    if before is None or _sequence(before.event) <= _sequence(received.event):
+        found[received.event.alert_key] = received
+
+
+def _sequence(event: AlertEvent) -> tuple[int, int]:
+    return event.episode, event.seq
 
 
 def _in_log_order(batches: dict[TopicPartition, list[Any]]) -> list[Received]:

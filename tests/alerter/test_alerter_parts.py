@@ -1,18 +1,20 @@
 """The alerter's shell in its pure parts: rules by config record, seeing things once, lag, rows of the history."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from schemas.alert import AlertEvent
+from schemas.alert import AlertEvent, Pipeline
+from schemas.cloud_event import to_cloud_event
 from streams.alerter import patience
 from streams.alerter.history import row_of
 from streams.alerter.lag import Moments
 from streams.alerter.rules_log import RulesLog
-from streams.alerter.subscriber import Once
+from streams.alerter.subscriber import Once, Received, _keep_newest
 from streams.config_log import ConfigRecord
 from tests.outcomes import RULES, alerts, new_fold, run, timeline
 
@@ -54,6 +56,23 @@ async def test_rules_that_cannot_be_read_keep_the_last_good_ones() -> None:
     rules = await followed([ConfigRecord(1, "", RULES), ConfigRecord(2, "", BROKEN)])
     assert rules.newest_seq == 2
     assert rules.at(2) == rules.at(1)
+
+
+def test_an_older_state_behind_a_newer_one_is_not_the_state() -> None:
+    found: dict[str, Received] = {}
+    records = [state_record(event) for event in (FIRING, RESOLVED, FIRING)]
+    for record in records:
+        _keep_newest(found, record)
+    assert [received.event for received in found.values()] == [RESOLVED]
+    _keep_newest(found, state_record(FIRING_AGAIN))
+    assert [received.event for received in found.values()] == [FIRING_AGAIN]
+    _keep_newest(found, SimpleNamespace(key=FIRING.alert_key.encode(), headers=[], value=None))
+    assert found == {}
+
+
+def state_record(event: AlertEvent) -> SimpleNamespace:
+    key, headers, value = to_cloud_event(event, Pipeline(event.time_ms, "1"))
+    return SimpleNamespace(key=key, headers=headers, value=value)
 
 
 @pytest.mark.parametrize(

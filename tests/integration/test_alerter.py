@@ -1,4 +1,4 @@
-"""The alerter on a real broker and a real ClickHouse: a break and its repair are told once, however often it is killed."""
+"""The alerter on a real broker and a real ClickHouse: a break and its repair are told once, and nothing stops it."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
@@ -61,12 +60,11 @@ class Workflow:
         return record(*(trace(self._traces + i, outcome(int(self.failing))) for i in (0, 1)))
 
 
-async def wait_for(said: str, there: Callable[[], Awaitable[bool]], meanwhile: Callable[[], Awaitable[None]]) -> None:
+async def wait_for(said: str, there: Callable[[], Awaitable[bool]]) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + DEADLINE_S
     while not await there():
         assert loop.time() < end, f"not {said} after {DEADLINE_S} s"
-        await meanwhile()
         await asyncio.sleep(0.5)
 
 
@@ -116,20 +114,6 @@ async def told(settings: Settings) -> str:
     return output.decode()
 
 
-async def another_alerter(settings: Settings) -> asyncio.subprocess.Process:
-    """One more member of the group, as a user would start it."""
-    addresses = {
-        "STEPWATCH_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        "STEPWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
-    }
-    command = (sys.executable, "-m", "streams.console", "alerter")
-    return await asyncio.create_subprocess_exec(*command, env={**os.environ, **FAST, **addresses})
-
-
-async def no_trouble() -> None:
-    """Nothing happens meanwhile."""
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def workflow_of() -> AsyncIterator[Callable[[Settings], Workflow]]:
     running: list[asyncio.Task[None]] = []
@@ -145,39 +129,23 @@ async def workflow_of() -> AsyncIterator[Callable[[Settings], Workflow]]:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-@pytest.mark.parametrize("disturbed_by", ["nothing", "kills", "a second alerter that comes and goes"])
-async def test_a_break_and_its_repair_are_told_once_with_the_ids_of_an_undisturbed_fold(
-    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow], disturbed_by: str
+async def test_a_break_and_its_repair_are_told_once_in_every_place(
+    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow]
 ) -> None:
+    """Topic, compacted state, store and command line. While the alerter is killed or fenced: test_scenarios.py."""
     stack = await new_stack(parts=PARTS, environment=FAST)
     settings = stack.settings
     await publish_config(settings, None, SHORT_HOLD)
     workflow = workflow_of(settings)
-    rounds, second = 0, list[asyncio.subprocess.Process]()
-
-    async def trouble() -> None:
-        nonlocal rounds
-        rounds += 1
-        if disturbed_by == "kills" and rounds in (1, 9, 20, 40):
-            stack.kill("alerter")
-        if disturbed_by.startswith("a second") and rounds in (1, 25):
-            second.append(await another_alerter(settings))
-        if second and rounds in (15, 40):
-            second[-1].terminate()
-            await second[-1].wait()
 
     async def heard(kind: str) -> bool:
         return any(event.type == kind for event in await published(settings))
 
     await asyncio.sleep(6)
     workflow.failing = True
-    await wait_for("firing", lambda: heard("firing"), trouble)
+    await wait_for("firing", lambda: heard("firing"))
     workflow.failing = False
-    await wait_for("resolved", lambda: heard("resolved"), trouble)
-    for alerter in second:
-        if alerter.returncode is None:
-            alerter.terminate()
-            await alerter.wait()
+    await wait_for("resolved", lambda: heard("resolved"))
 
     events = await published(settings)
     assert [event.type for event in events] == ["firing", "resolved"]
@@ -188,7 +156,7 @@ async def test_a_break_and_its_repair_are_told_once_with_the_ids_of_an_undisturb
     async def stored() -> bool:
         return len(await rows(settings)) == 2
 
-    await wait_for("stored", stored, no_trouble)
+    await wait_for("stored", stored)
     stored_rows = await rows(settings)
     assert [row[:4] for row in stored_rows] == [
         (event.id, event.status, "refund", "executor/update_crm") for event in events
@@ -212,13 +180,13 @@ async def test_while_the_store_is_away_alerts_go_out_and_their_history_follows(
     async def heard() -> bool:
         return bool(await published(settings))
 
-    await wait_for("firing", heard, no_trouble)
+    await wait_for("firing", heard)
     await stack.start_part("clickhouse")
 
     async def stored() -> bool:
         return len(await rows(settings)) >= 1
 
-    await wait_for("stored", stored, no_trouble)
+    await wait_for("stored", stored)
 
 
 async def test_a_record_that_nobody_can_read_goes_to_the_dlq_and_its_neighbours_count(
@@ -236,6 +204,6 @@ async def test_a_record_that_nobody_can_read_goes_to_the_dlq_and_its_neighbours_
     async def heard() -> bool:
         return bool(await published(settings))
 
-    await wait_for("firing", heard, no_trouble)
+    await wait_for("firing", heard)
     dead = [r async for r in partition_log.read(settings, settings.dlq_topic, PARTITION % settings.dlq_partitions)]
     assert {(r.value, dict(r.headers)["offset"]) for r in dead} == {(b"\xff not json", str(bad.offset).encode())}

@@ -20,5 +20,6 @@ async def test_the_short_scenarios_are_told_rightly_while_the_alerter_is_killed(
     trouble = chaos.Chaos(stack, seed, kills=KILLS, fences=FENCES)
     evening = await stage.play(scenarios, stack.settings, alongside=trouble)
     assert (trouble.kills, trouble.fences) == (KILLS, FENCES)
+    assert await chaos.older_checkpoints(stack.settings) > 0, "an old checkpoint was the last one"
     wrong = [f"{v.scenario}: {problem}" for v in stage.verdicts(scenarios, evening) for problem in v.problems]
     assert wrong + stage.difference(evening) == [], f"chaos seed {seed}"

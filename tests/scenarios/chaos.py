@@ -32,6 +32,7 @@ UNDYING = RestartPolicy(deaths_max=10_000, pause_first_s=0.1, pause_max_s=0.2)
 AFTER_READY_S = (0.0, 5.0)  # from the moment that the alerter is there to the next trouble
 TOO_EARLY_SHARE, TOO_EARLY_S = 0.2, 3.0  # some kills come while it is starting
 READY_MAX_S = 60.0
+OLD_CHECKPOINT_SHARE = 0.3  # of the kills come right after an old checkpoint
 AGAIN = "again"  # header of a record that was delivered twice
 AGAIN_SHARE, AGAIN_S = 0.8, 5.0
 
@@ -67,7 +68,21 @@ class Chaos:
         else:
             await self._ready()
             await asyncio.sleep(self._rng.uniform(*AFTER_READY_S))
+        if self._rng.random() < OLD_CHECKPOINT_SHARE:
+            await self._write_old_checkpoints()
         self._stack.kill("alerter")
+
+    async def _write_old_checkpoints(self) -> None:
+        """What a fenced alerter may do, without waiting for one: an older checkpoint of each partition becomes the newest."""
+        settings, of_partition = self._stack.settings, dict[int, list[tuple[bytes, bytes]]]()
+        for record in await records_of(settings, settings.checkpoint_topic):
+            of_partition.setdefault(record.partition, []).append((record.key, record.value))
+        producer = AIOKafkaProducer(**kafka_options(settings), acks="all", max_request_size=8 << 20)
+        await producer.start()
+        for partition, records in of_partition.items():
+            key, value = self._rng.choice(records)
+            await producer.send_and_wait(settings.checkpoint_topic, value, key=key, partition=partition)
+        await producer.stop()
 
     async def _ready(self) -> None:
         """Wait until the alerter of the stack has joined its group again."""

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from schemas.alert import AlertEvent
 from schemas.outcome import OutcomeRecord
+from streams.alerter import subscriber
 from streams.config_log import publish_config
 from streams.demo.evening import EXAMPLES
 from streams.demo.simulator import (
@@ -71,7 +72,9 @@ class Evening(NamedTuple):
     log: list[Logged]
     published: list[Heard]  # as it lies on the topic, repetitions too
     undisturbed: list[Heard]
-    stored: dict[StoredName, int]
+    state: dict[str, str]  # by alert key: the id of the newest event that the compacted topic keeps
+    history: set[str]  # ids of the events in the store
+    stored: dict[StoredName, int]  # runs by verdict
     pace: float
 
 
@@ -201,20 +204,28 @@ async def _closing(played: list[Played], settings: Settings, pace: float) -> Eve
         published = await heard.events(settings)
         undisturbed = await heard.undisturbed(settings, log)
         missing = wanted - {t.trace_id for entry in log for t in _traces(entry)}
-        if not missing and _is_over(log) and {h.identity for h in undisturbed} <= {h.identity for h in published}:
-            return Evening(played, log, published, undisturbed, await asyncio.to_thread(_stored, settings), pace)
+        unsaid = {h.identity for h in undisturbed} - {h.identity for h in published}
+        if not missing and not unsaid and _is_over(log):
+            break
         assert time.monotonic() < end, (
-            f"after {SETTLE_MAX_S:.0f} s {len(missing)} runs have no outcomes, and of {len(undisturbed)} events "
-            f"{len({h.identity for h in undisturbed} - {h.identity for h in published})} are not published"
+            f"after {SETTLE_MAX_S:.0f} s {len(missing)} runs have no outcomes, and {len(unsaid)} of {len(undisturbed)} "
+            "events are not published"
         )
         await asyncio.sleep(LOOK_EVERY_S)
+    await asyncio.sleep(LOOK_EVERY_S)  # the history follows what is published
+    state = {key: received.event.id for key, received in (await subscriber.state(settings)).items()}
+    history, stored = await asyncio.to_thread(_stored, settings)
+    return Evening(played, log, published, undisturbed, state, history, stored, pace)
 
 
-def _stored(settings: Settings) -> dict[StoredName, int]:
+def _stored(settings: Settings) -> tuple[set[str], dict[StoredName, int]]:
     client = connect(settings)
     try:
+        history = {id_ for (id_,) in client.query("SELECT id FROM v1_alerts").result_rows}
         rows = client.query(STORED_SQL).result_rows
-        return {(workflow, step, evaluator, verdict): runs for workflow, step, evaluator, verdict, runs in rows}
+        return history, {
+            (workflow, step, evaluator, verdict): runs for workflow, step, evaluator, verdict, runs in rows
+        }
     finally:
         client.close()
 
@@ -270,12 +281,11 @@ def verdicts(scenarios: Mapping[str, Scenario], evening: Evening) -> list[Verdic
 
 
 def difference(evening: Evening) -> list[str]:
-    """Where the published events are not those of an alerter that nobody disturbed, de-duplicated; empty when they are."""
+    """Where what was said is not what an alerter that nobody disturbed would have said; empty when it is."""
     said, meant = heard.by_key(heard.once(evening.published)), heard.by_key(evening.undisturbed)
     found = []
     for key in said.keys() | meant.keys():
-        ids = [h.id for h in said.get(key, [])]
-        should = [h.id for h in meant.get(key, [])]
+        ids, should = ([h.id for h in of.get(key, [])] for of in (said, meant))
         # The log goes on while it is read: what is newer than its copy here is nobody's mistake.
         if ids[: len(should)] != should:
             found.append(f"{key}: published {ids}, undisturbed {should}")
@@ -283,4 +293,9 @@ def difference(evening: Evening) -> list[str]:
             # The cause is asked of the store, beside the fold.
             if isinstance(h.event, AlertEvent) and h.event._replace(attribution=None) != m.event:
                 found.append(f"{h.id} says something else than undisturbed: {h.event} and not {m.event}")
+        if key in evening.state and evening.state[key] != ids[-1]:
+            found.append(f"{key}: the compacted topic keeps {evening.state[key]}, not the newest event {ids[-1]}")
+    alerts = {h.id: h.event.alert_key for h in evening.published if isinstance(h.event, AlertEvent)}
+    found += [f"{key}: the compacted topic does not know it" for key in set(alerts.values()) - set(evening.state)]
+    found += [f"{id_} is not in the store" for id_ in alerts.keys() - evening.history]
     return found
