@@ -1,12 +1,14 @@
 """A record of `eval.dlq`: bytes that could not be used, and why. Pure.
 
-The scorer writes the span alone in its frame (resource and scope), or the whole record where no span could be told from
-another; the alerter a record of the outcome log; delivery an alert event with its CloudEvents headers. Where it came from
-stands in the headers, never in the value.
+The scorer writes the span (or log record) alone in its frame (resource and scope), or the whole record where none could be
+told from another; the alerter a record of the outcome log; delivery an alert event with its CloudEvents headers. Where it came
+from stands in the headers, never in the value.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from schemas.signal import TRACES
 
 
 class DeadLetterRecord(NamedTuple):
@@ -23,6 +25,7 @@ class DeadLetterRecord(NamedTuple):
     target: str  # that delivery could not reach; "" for all others
     whole: bool  # False: the value was too long, only its beginning is kept
     logged_ms: int  # append time on the dlq topic
+    signal: str = TRACES  # what a letter of the spans topic holds
 
     @property
     def place(self) -> str:
@@ -57,6 +60,7 @@ def read_dead_letter(
         said.get("target", ""),
         _number(said.get("bytes", str(len(value)))) == len(value),
         logged_ms,
+        said.get("signal") or TRACES,
     )
 
 

@@ -74,6 +74,11 @@ def _decode(
     return record, raw
 
 
+def trace_id_of_log(log: bytes) -> bytes:
+    """Trace id of a raw log record; b"" when there is none. Raises InvalidOtlp."""
+    return bytes(parse(log).trace_id)
+
+
 def parse(log: bytes) -> Any:
     """The record's fields. Raises InvalidOtlp."""
     try:

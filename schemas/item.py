@@ -1,12 +1,64 @@
-"""What a trace is made of: spans, and log records that hold content of a span. Each is one item, by span id and content."""
+"""What a trace is made of: spans, and log records that hold content of a span. Each is one item, by span id and content.
+
+`items_of` is the one reading of a record, streaming and offline: all that it holds is an item, refused with a sentence, or a log
+record that tells nothing of a span. Pure.
+"""
+
+from typing import NamedTuple
 
 from schemas.decode import decode
 from schemas.decode_log import decode_log
 from schemas.log_record import LogRecord
-from schemas.signal import LOGS
+from schemas.otlp import InvalidOtlp, pack
+from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan, Span
+from schemas.topic_record import Refused, split_parts
 
 Item = Span | LogRecord
+
+
+class Taken(NamedTuple):
+    """One record, read: its items with their bytes as they are to be stored, what was refused, and what says nothing."""
+
+    items: list[tuple[Item, RawSpan]]
+    refused: list[Refused]
+    ignored: int = 0  # log records without content of a span
+
+
+def signal_of_item(item: Item) -> str:
+    """Which signal an item came by."""
+    return LOGS if isinstance(item, LogRecord) else TRACES
+
+
+def began_ns(item: Item) -> int:
+    """When it began, by its producer's clock; 0 when that does not say."""
+    return item.time_ns if isinstance(item, LogRecord) else item.start_ns
+
+
+def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES) -> Taken:
+    """All that a record holds. One that cannot be split is one refusal, of its whole bytes."""
+    try:
+        parts = split_parts(value, signal)
+    except InvalidOtlp as error:
+        return Taken([], [Refused(str(error), value, LOGS if signal == LOGS else TRACES)])
+    items: list[tuple[Item, RawSpan]] = []
+    refused, ignored = parts.refused, 0
+    for raw in parts.spans:
+        try:
+            items.append(decode(raw, tenant, received_ms))
+        except InvalidOtlp as error:
+            refused.append(Refused(str(error), pack([raw])))
+    for raw in parts.logs:
+        try:
+            decoded = decode_log(raw, tenant, received_ms)
+        except InvalidOtlp as error:
+            refused.append(Refused(str(error), pack([raw]), LOGS))
+            continue
+        if decoded is None:
+            ignored += 1
+        else:
+            items.append(decoded)
+    return Taken(items, refused, ignored)
 
 
 def decode_stored(signal: str, raw: RawSpan, tenant: str, received_ms: int, content_hash: int, flags: int) -> Item:

@@ -1,7 +1,8 @@
 """Rows by which the pipeline accounts for itself: the ledger, and the index of dead letters. Pure values.
 
-The law (promise P1): in every ledger row `spans == stored + duplicate + sampled_out + dead_lettered`. A record that
-cannot be split counts as one span, dead-lettered.
+The law (promise P1): in every ledger row `spans == stored + duplicate + sampled_out + dead_lettered`, and of log records
+`log_records == logs_stored + logs_duplicate + logs_ignored + logs_dead_lettered`. A record that cannot be split counts as
+one span (or log record, where its header says so), dead-lettered.
 """
 
 from typing import NamedTuple
@@ -26,11 +27,18 @@ class LedgerRow(NamedTuple):
     duplicate: int
     sampled_out: int
     dead_lettered: int
+    log_records: int = 0
+    logs_stored: int = 0
+    logs_duplicate: int = 0
+    logs_ignored: int = 0  # they hold no content of a span
+    logs_dead_lettered: int = 0
 
     @property
     def closes(self) -> bool:
-        """Whether every span is accounted for."""
-        return self.spans == self.stored + self.duplicate + self.sampled_out + self.dead_lettered
+        """Whether every span and log record is accounted for."""
+        logs = self.logs_stored + self.logs_duplicate + self.logs_ignored + self.logs_dead_lettered
+        spans = self.stored + self.duplicate + self.sampled_out + self.dead_lettered
+        return (self.spans, self.log_records) == (spans, logs)
 
 
 class DeadLetter(NamedTuple):

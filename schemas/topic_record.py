@@ -23,6 +23,7 @@ class Refused(NamedTuple):
 
     reason: str
     value: bytes
+    signal: str = TRACES
 
 
 class Parts(NamedTuple):
@@ -30,8 +31,7 @@ class Parts(NamedTuple):
 
     spans: list[RawSpan]
     logs: list[RawSpan]
-    refused: list[Refused]  # of the spans
-    refused_logs: list[Refused]
+    refused: list[Refused]
 
 
 def split_parts(value: bytes, signal: str = TRACES) -> Parts:
@@ -45,23 +45,23 @@ def split_parts(value: bytes, signal: str = TRACES) -> Parts:
     if not is_json(value):
         raws = split(value)
         is_log = signal == LOGS or (bool(raws) and raws[0].span[:1] in _LOG_BEGINS)
-        return Parts([], raws, [], []) if is_log else Parts(raws, [], [], [])
+        return Parts([], raws, []) if is_log else Parts(raws, [], [])
     exports = list(exports_in(load(value)))
     of_logs = [export for export in exports if signal == LOGS or is_logs(export)]
     logs, refused_logs = logs_of(of_logs)
     spans, refused = spans_of(export for export in exports if not (signal == LOGS or is_logs(export)))
-    return Parts(spans, logs, _said(refused), _said(refused_logs))
+    return Parts(spans, logs, _said(refused, TRACES) + _said(refused_logs, LOGS))
 
 
-def _said(refusals: list[Refusal]) -> list[Refused]:
-    return [Refused(f"{r.reason}: {r.detail}", r.value) for r in refusals]
+def _said(refusals: list[Refusal], signal: str) -> list[Refused]:
+    return [Refused(f"{r.reason}: {r.detail}", r.value, signal) for r in refusals]
 
 
 def split_record(value: bytes) -> tuple[list[RawSpan], list[Refused]]:
     """Raw spans of a record, and what in it was none. Raises InvalidOtlp when nothing of it can be read."""
     if is_json(value):
         spans, refusals = spans_of_json(value)
-        return spans, _said(refusals)
+        return spans, _said(refusals, TRACES)
     return split(value), []
 
 

@@ -12,14 +12,12 @@ import orjson
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from schemas.decode import decode
 from schemas.expectation import TaskTruth
-from schemas.otlp import InvalidOtlp
+from schemas.item import Item, items_of
 from schemas.registry import Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow
-from schemas.span import RawSpan, Span
-from schemas.topic_record import split_record
+from schemas.span import RawSpan
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.spool import TraceSpool
 
@@ -44,11 +42,12 @@ class SkipList:
 
     def __init__(self) -> None:
         self.count = 0
+        self.ignored = 0  # log records that hold no content of a span: nothing is wrong with them
         self.first: list[Skipped] = []
 
     def clear(self) -> None:
         """Forget all: the input is walked once more."""
-        self.count = 0
+        self.count = self.ignored = 0
         self.first.clear()
 
     def add(self, skipped: Skipped) -> None:
@@ -58,21 +57,15 @@ class SkipList:
             self.first.append(skipped)
 
 
-def spans_of(records: Records, received_ms: int, skipped: SkipList) -> Iterator[Span]:
-    """The spans of these documents, in their order. What cannot be read is noted, and its neighbours are there."""
+def read_items(records: Records, received_ms: int, skipped: SkipList) -> Iterator[Item]:
+    """Spans and log records of these documents, in their order. What cannot be read is noted, and its neighbours are there."""
     for source, line, record in records:
-        try:
-            raws, refused = split_record(record)
-        except InvalidOtlp as error:
-            skipped.add(Skipped(source, line, str(error)))
-            continue
-        for refusal in refused:
+        taken = items_of(record, TENANT, received_ms)
+        skipped.ignored += taken.ignored
+        for refusal in taken.refused:
             skipped.add(Skipped(source, line, refusal.reason))
-        for raw in raws:
-            try:
-                yield decode(raw, TENANT, received_ms)[0]
-            except InvalidOtlp as error:
-                skipped.add(Skipped(source, line, str(error)))
+        for item, _ in taken.items:
+            yield item
 
 
 def score(
@@ -83,15 +76,16 @@ def score(
     judged: Callable[[int], object] = lambda spans: None,
     evaluators: tuple[Evaluator, ...] = EVALUATORS,
 ) -> Iterator[TrajectoryRow]:
-    """Final rows of all traces in a spool, in its order. `judged` is told how many spans each batch had."""
+    """Final rows of all traces in a spool, in its order; log records whose spans are not there make none. `judged` is told
+    how many items each batch had."""
     for traces in spool.batches():
         engine = TrajectoryEngine(0, EnginePolicy(), registry=registry, evaluators=evaluators)
         engine.tick(received_ms)
-        for spans in traces.values():
-            for span in spans:
-                engine.fold(span, _NO_BYTES)
+        for items in traces.values():
+            for item in items:
+                engine.fold(item, _NO_BYTES)
         engine.finish()
-        yield from engine.take(truths).trajectories
+        yield from (row for row in engine.take(truths).trajectories if row.n_spans)
         judged(sum(map(len, traces.values())))
 
 

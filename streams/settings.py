@@ -80,7 +80,13 @@ class Settings(BaseSettings):
     # Gateway.
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=4318, ge=0, le=65_535)
+    gateway_grpc_port: int | None = Field(default=None, ge=1, le=65_535)  # OTLP/gRPC, usually 4317; off without
     gateway_insecure: bool = False  # bind an address that other machines reach, without TLS and keys
+    gateway_keys_file: Path | None = None  # who may send; without it everybody, as the default tenant
+    gateway_tls_certfile: Path | None = None
+    gateway_tls_keyfile: Path | None = None
+    gateway_tls_client_ca: Path | None = None  # then clients must show a certificate of this authority
+    gateway_key: SecretStr | None = None  # what `stepwatch send` shows
     gateway_linger_ms: int = Field(default=20, ge=0)  # how long spans wait to be packed with others of their partition
 
     # What a part says of itself: /livez, /readyz, /metrics, /version. Off without a port.

@@ -1,6 +1,6 @@
-"""Spans in, whole traces out, in bounded memory: what reading recorded traces offline rests on.
+"""Spans and log records in, whole traces out, in bounded memory: what reading recorded traces offline rests on.
 
-The spans of a trace may lie anywhere in the input. What fits is kept in memory, and traces come out in the order of their
+The items of a trace may lie anywhere in the input. What fits is kept in memory, and traces come out in the order of their
 first spans. What does not fit goes to a temporary folder, parted by a hash of the trace id, and comes out part by part.
 The law: every trace comes out once and whole, its spans in the order in which they came, whichever way they went.
 Memory is bounded by `memory_bytes` and by the largest trace, of which no more is kept than makes it over its cap.
@@ -14,6 +14,8 @@ from typing import IO, Self
 
 from xxhash import xxh3_64_intdigest
 
+from schemas.item import Item
+from schemas.log_record import LogRecord
 from schemas.span import Span
 from streams.console.errors import UserError
 from streams.core.engine import EnginePolicy
@@ -26,12 +28,12 @@ BATCH_SPANS = 20_000  # traces are handed out together until they have so many s
 SPAN_BYTES = 1_200  # what a span takes beside its content
 CAP = EnginePolicy().trace_spans_max
 
-Traces = dict[bytes, list[Span]]  # by trace id, in the order of first spans
+Traces = dict[bytes, list[Item]]  # by trace id, in the order of first items
 
 
-def size_of(span: Span) -> int:
-    """About how many bytes a span takes in memory."""
-    texts = (span.arguments, span.result, span.input_messages, span.output_messages, span.tool_definitions)
+def size_of(item: Item) -> int:
+    """About how many bytes a span or log record takes in memory."""
+    texts = (item.arguments, item.result, item.input_messages, item.output_messages, item.tool_definitions)
     return SPAN_BYTES + sum(len(text) for text in texts if text)
 
 
@@ -44,7 +46,7 @@ class TraceSpool:
         self._bytes = 0
         self._folder: TemporaryDirectory[str] | None = None
         self._parts: _Parts | None = None
-        self.spans = 0  # that were added
+        self.items = 0  # that were added
 
     def __enter__(self) -> Self:
         return self
@@ -58,14 +60,14 @@ class TraceSpool:
         """Whether the spans did not fit into memory."""
         return self._parts is not None
 
-    def add(self, span: Span) -> None:
-        """Keep a span. Raises UserError where there is no room on the disk."""
-        self.spans += 1
+    def add(self, item: Item) -> None:
+        """Keep an item. Raises UserError where there is no room on the disk."""
+        self.items += 1
         if self._parts is not None:
-            self._parts.add(span)
+            self._parts.add(item)
             return
-        _hold(self._traces, span)
-        self._bytes += size_of(span)
+        _hold(self._traces, item)
+        self._bytes += size_of(item)
         if self._bytes > self._memory_bytes:
             self._spill()
 
@@ -83,30 +85,30 @@ class TraceSpool:
         except OSError as error:
             raise _no_room(error) from error
         self._parts = _Parts(Path(self._folder.name), 0)
-        for spans in self._traces.values():
-            for span in spans:
-                self._parts.add(span)
+        for items in self._traces.values():
+            for item in items:
+                self._parts.add(item)
         self._traces = {}
 
     def _part(self, file: Path, depth: int) -> Iterator[Traces]:
         """The traces of one part; one that is too large is parted again, by other bits of the same hash."""
         if file.stat().st_size > self._memory_bytes // 2 and depth < DEPTH_MAX:
             finer = _Parts(file.with_suffix(".parts"), depth)
-            for span in _spans_of(file):
-                finer.add(span)
+            for item in _items_of(file):
+                finer.add(item)
             file.unlink()
             for inner in finer.files():
                 yield from self._part(inner, depth + 1)
             return
         traces: Traces = {}
-        for span in _spans_of(file):
-            _hold(traces, span)
+        for item in _items_of(file):
+            _hold(traces, item)
         file.unlink()
         yield from _batches(traces)
 
 
 class _Parts:
-    """Files in a folder, each with the spans of the traces whose hash ends alike. No file stays open."""
+    """Files in a folder, each with the items of the traces whose hash ends alike. No file stays open."""
 
     def __init__(self, folder: Path, depth: int) -> None:
         self._folder, self._shift = folder, 8 * depth
@@ -114,9 +116,9 @@ class _Parts:
         self._sizes = [0] * PARTS
         folder.mkdir(exist_ok=True)
 
-    def add(self, span: Span) -> None:
-        part = xxh3_64_intdigest(span.trace_id) >> self._shift & PARTS - 1
-        body = marshal.dumps(tuple(span))
+    def add(self, item: Item) -> None:
+        part = xxh3_64_intdigest(item.trace_id) >> self._shift & PARTS - 1
+        body = marshal.dumps((isinstance(item, LogRecord), tuple(item)))
         self._buffers[part] += (len(body).to_bytes(4, "big"), body)
         self._sizes[part] += len(body)
         if self._sizes[part] > BUFFER_BYTES:
@@ -143,23 +145,26 @@ def _no_room(error: OSError) -> UserError:
     return UserError(f"spans that do not fit into memory cannot be put aside: {error.strerror}; {cure}")
 
 
-def _spans_of(file: Path) -> Iterator[Span]:
+def _items_of(file: Path) -> Iterator[Item]:
     with file.open("rb") as opened:
         while body := _body(opened):
-            yield Span._make(marshal.loads(body))  # noqa: S302 (our own file, of this very process)
+            is_log, fields = marshal.loads(body)  # noqa: S302 (our own file, of this very process)
+            yield LogRecord._make(fields) if is_log else Span._make(fields)
 
 
 def _body(file: IO[bytes]) -> bytes:
     return file.read(int.from_bytes(file.read(4), "big"))
 
 
-def _hold(traces: Traces, span: Span) -> None:
-    """Keep a span with its trace. Of a trace far over its cap one more distinct span than the cap is enough."""
-    held = traces.setdefault(span.trace_id, [])
-    held.append(span)
-    if len(held) >= 2 * CAP:
-        distinct = {(s.span_id, s.content_hash): s for s in reversed(held)}
-        held[:] = list(reversed(distinct.values()))[: CAP + 1]
+def _hold(traces: Traces, item: Item) -> None:
+    """Keep an item with its trace. Of a trace far over its cap one more distinct span than the cap is enough, and as many
+    log records: neither pushes the other out."""
+    held = traces.setdefault(item.trace_id, [])
+    held.append(item)
+    if len(held) % (2 * CAP) == 0:
+        distinct = list(reversed({(i.span_id, i.content_hash): i for i in reversed(held)}.values()))
+        logs = [i for i in distinct if isinstance(i, LogRecord)][: CAP + 1]
+        held[:] = [*[i for i in distinct if isinstance(i, Span)][: CAP + 1], *logs]
 
 
 def _batches(traces: Traces) -> Iterator[Traces]:

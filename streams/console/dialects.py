@@ -9,13 +9,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from schemas.decode import bound, decode
 from schemas.dialects.explained import Explained, explain
-from schemas.otlp import InvalidOtlp
+from schemas.item import Item, items_of
+from schemas.log_record import LogRecord
 from schemas.registry import EMPTY
 from schemas.span import Span, is_step
 from schemas.toolcall import read_call
-from schemas.topic_record import split_record
 from schemas.trajectory import TraceKey, Trajectory
 from streams.core.assemble import assemble, order, winners
 from streams.otlp_files import exports_of
@@ -26,6 +25,13 @@ NAME_CHARS_MAX = 60
 REFUSED_SHOWN_MAX = 5
 
 Read = tuple[Span, Explained]
+
+
+class Trace(NamedTuple):
+    """What the files hold of one trace."""
+
+    spans: dict[bytes, Read]
+    logs: list[LogRecord]
 
 
 class Line(NamedTuple):
@@ -59,15 +65,21 @@ def explain_files(
     Exit code 1 when a part of the input could not be read as spans.
     """
     screen = Console(highlight=False, soft_wrap=True)
-    traces: dict[bytes, dict[bytes, Read]] = {}
+    traces: dict[bytes, Trace] = {}
     refused: list[str] = []
     for path in files:
         for number, record in exports_of(path):
-            for span, said in _read(record, f"{path}:{number}", refused):
-                traces.setdefault(span.trace_id, {})[span.span_id] = (span, said)
-    for trace_id, read in traces.items():
-        _print_trace(screen, trace_id, read, structure)
-    _print_summary(screen, [said for read in traces.values() for _, said in read.values()])
+            for item, said in _read(record, f"{path}:{number}", refused):
+                trace = traces.setdefault(item.trace_id, Trace({}, []))
+                if isinstance(item, LogRecord):
+                    trace.logs.append(item)
+                elif said is not None:
+                    trace.spans[item.span_id] = (item, said)
+    for trace_id, trace in traces.items():
+        if trace.spans:
+            _print_trace(screen, trace_id, trace, structure)
+    _print_summary(screen, [said for trace in traces.values() for _, said in trace.spans.values()])
+    _print_logs(screen, list(traces.values()))
     for sentence in refused[:REFUSED_SHOWN_MAX]:
         screen.print(Text(sentence, style="yellow"))
     if refused:
@@ -75,29 +87,23 @@ def explain_files(
         raise typer.Exit(1)
 
 
-def _read(record: bytes, place: str, refused: list[str]) -> Iterator[Read]:
-    """The spans of a record; a sentence for each part of it that is none."""
-    try:
-        raws, others = split_record(record)
-    except InvalidOtlp as error:
-        refused.append(f"{place}: {error}")
-        return
-    refused += [f"{place}: {other.reason}" for other in others]
-    for raw in raws:
-        try:
-            span, stored = decode(raw, TENANT, 0)
-            yield span, explain(bound(stored)[0])
-        except InvalidOtlp as error:
-            refused.append(f"{place}: {error}")
+def _read(record: bytes, place: str, refused: list[str]) -> Iterator[tuple[Item, Explained | None]]:
+    """The spans of a record, explained, and its log records; a sentence for each part of it that is neither."""
+    taken = items_of(record, TENANT, 0)
+    refused += [f"{place}: {other.reason}" for other in taken.refused]
+    for item, raw in taken.items:
+        yield item, None if isinstance(item, LogRecord) else explain(raw)
 
 
-def _print_trace(screen: Console, trace_id: bytes, read: dict[bytes, Read], structure: bool) -> None:
+def _print_trace(screen: Console, trace_id: bytes, trace: Trace, structure: bool) -> None:
+    read = trace.spans
     spans = [span for span, _ in read.values()]
-    trajectory = assemble(TraceKey(TENANT, trace_id), spans, EMPTY, {}, "marker")
+    trajectory = assemble(TraceKey(TENANT, trace_id), [*spans, *trace.logs], EMPTY, {}, "marker")
     title = f"trace {trace_id.hex()}: workflow {trajectory.workflow_name}, {len(trajectory.steps)} steps of {len(spans)} spans"
     screen.print(Text(title, style="bold"))
+    told = Counter(log.span_id for log in trace.logs)
     for line in _lines(trajectory, read, structure):
-        screen.print(_shown(line))
+        screen.print(_shown(line, told[line.span.span_id]))
     screen.print()
 
 
@@ -117,7 +123,7 @@ def _lines(trajectory: Trajectory, read: dict[bytes, Read], structure: bool) -> 
             yield Line(depth, span, said, role, known, agent)
 
 
-def _shown(line: Line) -> Text:
+def _shown(line: Line, n_logs: int) -> Text:
     mark = {"step": "-", "twin": "=", "structure": "."}[line.role]
     text = Text("  " * (line.depth + 1) + f"{mark} {line.span.name[:NAME_CHARS_MAX]}")
     text.append(
@@ -130,6 +136,8 @@ def _shown(line: Line) -> Text:
         text.append(f"  agent {line.agent} [{line.said.agent_from if own else 'from above'}]")
     if line.said.reading.tool:
         text.append(f"  tool {line.said.reading.tool} [{line.said.tool_from}]")
+    if n_logs:
+        text.append(f"  log records: {n_logs}")
     return text
 
 
@@ -150,6 +158,17 @@ def _print_summary(screen: Console, said: list[Explained]) -> None:
         screen.print(Text("spans that no dialect knows, by scope (kept as structure, never a step)", style="bold"))
         for scope, count in unknown:
             screen.print(Text(f"  {count:6} {scope}"))
+
+
+def _print_logs(screen: Console, traces: list[Trace]) -> None:
+    """Which events told of spans, and how many of them found none."""
+    logs = [(log, log.span_id in trace.spans) for trace in traces for log in trace.logs]
+    if logs:
+        screen.print(Text("log records with content, by event", style="bold"))
+        for name, count in _counted(log.name for log, _ in logs):
+            screen.print(Text(f"  {count:6} {name}"))
+    if lost := sum(not found for _, found in logs):
+        screen.print(Text(f"{lost} of them name a span that is not in these files", style="yellow"))
 
 
 def _counted(words: Iterable[str]) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ import orjson
 import typer
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from schemas.alert import spell_time
 from schemas.dead_letter import DeadLetterRecord, read_place
+from schemas.signal import LOGS
 from streams.console.errors import UserError
 from streams.console.parts import effective
 from streams.settings import Settings
@@ -85,7 +87,7 @@ def show(place: Annotated[str, typer.Argument(metavar="PLACE", help="As `list` s
     console = Console(highlight=False, soft_wrap=True)
     for name, value in _plain(letter).items():
         console.print(f"[bold]{name}[/] {escape(str(value))}")
-    console.print(escape(_content(letter.value)))
+    console.print(escape(_content(letter)))
 
 
 @dlq.command()
@@ -149,15 +151,17 @@ async def _at(settings: Settings, place: str) -> DeadLetterRecord:
 
 
 def _plain(letter: DeadLetterRecord) -> dict[str, Any]:
-    named = ("reason", "topic", "partition", "offset", "tenant", "target", "whole")
+    named = ("reason", "topic", "partition", "offset", "tenant", "target", "whole", "signal")
     when = spell_time(letter.logged_ms)
     return {"place": letter.place, "logged_at": when, **{name: getattr(letter, name) for name in named}}
 
 
-def _content(value: bytes) -> str:
+def _content(letter: DeadLetterRecord) -> str:
     """The OTLP in text form where it is that, the text where it is text; else the beginning in hex."""
+    value = letter.value
     with suppress(DecodeError):
-        return str(text_format.MessageToString(TracesData.FromString(value), as_utf8=True))
+        message = (LogsData if letter.signal == LOGS else TracesData).FromString(value)
+        return str(text_format.MessageToString(message, as_utf8=True))
     with suppress(UnicodeDecodeError):
         text = value.decode()
         if text.isprintable() or text.lstrip()[:1] in "{[":

@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from evaluators.base import Evaluator
+from schemas.item import Item
 from schemas.registry import Registry
 from schemas.rows import TrajectoryRow
 from schemas.span import Span
@@ -103,14 +104,14 @@ def _outlines(source: Source, advance: Advance) -> Iterator[Outline]:
     """An outline of every trace."""
     with TraceSpool() as spool:
         _walk(source, spool.add, advance)
-        advance.begin("judging spans", spool.spans)
+        advance.begin("judging spans", spool.items)
         for row in score(spool, source.registry, source.truths, source.received_ms, advance.add, source.evaluators):
             fails = [result for result in row.results if result.verdict == "fail"]
             first = (fails[0].step, fails[0].evaluator, fails[0].reason_code) if fails else ("", "", "")
             yield Outline(row.trace_id.hex(), row.workflow, row.n_steps, len(fails), *first)
 
 
-def _walk(source: Source, take: Callable[[Span], object], advance: Advance) -> None:
+def _walk(source: Source, take: Callable[[Item], object], advance: Advance) -> None:
     source.skipped.clear()
     collect(source.files, take, source.received_ms, source.skipped, advance)
 
@@ -150,21 +151,23 @@ def _page(source: Source, prefix: str, look: Look, advance: Advance) -> Renderab
     seen: dict[bytes, None] = {}
     with TraceSpool() as spool:
 
-        def take(span: Span) -> None:
-            if span.trace_id.hex().startswith(prefix) and len(seen) <= NAMED_MAX:
-                seen[span.trace_id] = None
+        def take(item: Item) -> None:
+            if item.trace_id.hex().startswith(prefix) and len(seen) <= NAMED_MAX:
+                seen[item.trace_id] = None
                 if len(seen) == 1:
-                    spool.add(span)
+                    spool.add(item)
 
         _walk(source, take, advance)
         if len(seen) != 1:
             raise _not_one(prefix, [trace_id.hex() for trace_id in seen])
-        spans = [span for traces in spool.batches() for held in traces.values() for span in held]
+        items = [item for traces in spool.batches() for held in traces.values() for item in held]
     with TraceSpool() as spool:
-        for span in spans:
-            spool.add(span)
-        (row,) = score(spool, source.registry, source.truths, source.received_ms, evaluators=source.evaluators)
-    return _tree_of(source, spans, row, look)
+        for item in items:
+            spool.add(item)
+        rows = list(score(spool, source.registry, source.truths, source.received_ms, evaluators=source.evaluators))
+    if not rows:
+        raise UserError(f"--trace {prefix}: these files hold log records of that trace, and none of its spans")
+    return _tree_of(source, items, rows[0], look)
 
 
 def _not_one(prefix: str, found: list[str]) -> UserError:
@@ -174,9 +177,10 @@ def _not_one(prefix: str, found: list[str]) -> UserError:
     return UserError(f"--trace {prefix}: which one? {', '.join(found[:NAMED_MAX])}{more}")
 
 
-def _tree_of(source: Source, spans: list[Span], row: TrajectoryRow, look: Look) -> RenderableType:
-    items = list({(span.span_id, span.content_hash): span for span in spans}.values())
-    flags = CONFLICT if len(items) > len(winners(items)) else 0
+def _tree_of(source: Source, held: list[Item], row: TrajectoryRow, look: Look) -> RenderableType:
+    items = list({(item.span_id, item.content_hash): item for item in held}.values())
+    spans = [item for item in items if isinstance(item, Span)]
+    flags = CONFLICT if len(spans) > len(winners(spans)) else 0
     flags |= OVER_CAP if len(items) > CAP else 0
     key = TraceKey(TENANT, row.trace_id)
     trajectory = assemble(key, items[:CAP], source.registry, source.truths, "marker", flags)

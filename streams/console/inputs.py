@@ -13,12 +13,12 @@ from rich.console import Console
 from evaluators.base import Evaluator
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
+from schemas.item import Item
 from schemas.registry import EMPTY, Registry
-from schemas.span import Span
 from streams.console.errors import UserError
 from streams.console.progress import Advance
 from streams.console.tally import known_evaluator
-from streams.offline import SkipList, spans_of
+from streams.offline import SkipList, read_items
 from streams.otlp_files import exports_of
 from streams.registry_file import read_registry
 
@@ -76,22 +76,24 @@ def chosen_evaluators(said: str | None, there: Iterable[Evaluator]) -> tuple[fro
 
 
 def collect(
-    files: list[Path], take: Callable[[Span], object], received_ms: int, skipped: SkipList, advance: Advance
+    files: list[Path], take: Callable[[Item], object], received_ms: int, skipped: SkipList, advance: Advance
 ) -> None:
-    """Hand every span of these files to `take`. Raises UserError for a file that cannot be read."""
+    """Hand every span and log record of these files to `take`. Raises UserError for a file that cannot be read."""
     for file in files:
         try:
             advance.begin(f"reading {file.name}", file.stat().st_size, in_bytes=True)
         except OSError as error:
             raise UserError(f"{file}: cannot be read: {error}") from error
         records = ((str(file), line, record) for line, record in exports_of(file, advance.at))
-        for span in spans_of(records, received_ms, skipped):
-            take(span)
+        for item in read_items(records, received_ms, skipped):
+            take(item)
 
 
 def tell_skipped(screen: Console, skipped: SkipList) -> None:
-    """Say what was no span: the first in full, and how many."""
+    """Say what was no span: the first in full, and how many; and how many log records told nothing of a span."""
     for skip in skipped.first[:SKIPPED_SHOWN_MAX]:
         screen.print(f"{skip.source}:{skip.line}: {skip.reason}", style="yellow", markup=False, soft_wrap=True)
     if skipped.count > SKIPPED_SHOWN_MAX:
         screen.print(f"... and {skipped.count - SKIPPED_SHOWN_MAX:,} more were skipped", style="yellow")
+    if skipped.ignored:
+        screen.print(f"{skipped.ignored:,} log records hold no content of a span", style="dim")

@@ -1,7 +1,7 @@
 """`stepwatch ledger`: what became of every span, and whether the sum closes."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from streams.settings import Settings
 from streams.store.ledger import Sum, gaps, sums, unaccounted
 
 COLUMNS = ("spans", "stored", "duplicate", "sampled_out", "dead_lettered", "missing")
+OF_LOGS = ("log_records", "logs_stored", "logs_duplicate", "logs_ignored", "logs_dead_lettered", "logs_missing")
 OPEN_EXIT = 1
 
 
@@ -28,7 +29,8 @@ def ledger(
     bootstrap_servers: Bootstrap = None,
     clickhouse_url: Store = None,
 ) -> None:
-    """What became of every span of the log: stored, a duplicate, sampled out, or dead-lettered with a reason.
+    """What became of every span of the log: stored, a duplicate, sampled out, or dead-lettered with a reason. Log records, where
+    there are any, are a sum of their own: those that tell nothing of a span are ignored.
 
     Exit code 1 when the sum does not close: spans that are missing, records between accounted ones that are not, or
     records that were committed and never accounted for. Goes back 30 days.
@@ -46,12 +48,15 @@ def ledger(
     finally:
         client.close()
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_table(found, by_partition=partitions))
+    console.print(_table(found, COLUMNS, by_partition=partitions))
+    if any(each.log_records for each in found):
+        console.print(_table(found, OF_LOGS, by_partition=partitions))
     beyond = unaccounted(found, committed)
     faults = [
-        f"partition {each.partition}, tenant {each.tenant}: {each.missing} spans are missing"
+        f"partition {each.partition}, tenant {each.tenant}: {missing} {what} are missing"
         for each in found
-        if each.missing
+        for what, missing in (("spans", each.missing), ("log records", each.logs_missing))
+        if missing
     ]
     faults += [f"partition {p}: {n} records between accounted ones are not accounted for" for p, n in holes.items()]
     faults += [f"partition {p}: {n} committed records were never accounted for" for p, n in beyond.items()]
@@ -62,16 +67,16 @@ def ledger(
     console.print("the sum closes" if found else "nothing was accounted for yet")
 
 
-def _table(found: Iterable[Sum], *, by_partition: bool) -> Table:
+def _table(found: Sequence[Sum], columns: tuple[str, ...], *, by_partition: bool) -> Table:
     rows: dict[str, list[int]] = {}
     for each in found:
-        row = rows.setdefault(str(each.partition) if by_partition else each.tenant, [0] * len(COLUMNS))
-        for at, name in enumerate(COLUMNS):
+        row = rows.setdefault(str(each.partition) if by_partition else each.tenant, [0] * len(columns))
+        for at, name in enumerate(columns):
             row[at] += getattr(each, name)
     shown = Table(box=None, pad_edge=False)
     shown.add_column("partition" if by_partition else "tenant")
-    for name in COLUMNS:
-        shown.add_column(name.replace("_", " "), justify="right")
+    for name in columns:
+        shown.add_column(name.removeprefix("logs_").replace("_", " "), justify="right")
     for name, row in rows.items():
         shown.add_row(escape(name), *(f"{n:,}" for n in row))
     return shown

@@ -75,7 +75,7 @@ def score_files(
         terminal = out is None and sys.stdout.isatty()
         if terminal:
             advance.hide()
-        advance.begin("judging spans", spool.spans)
+        advance.begin("judging spans", spool.items)
         rows = score(spool, registry, truths, received_ms, advance.add, there)
         with _sink(out) as sink:
             _write(rows, writer_of(format_, sink, terminal=terminal), chosen, tally)

@@ -67,6 +67,7 @@ def send_files(
 ) -> None:
     """Send recorded traces through the gateway.
 
+    A gateway that has keys is shown the one in STEPWATCH_GATEWAY_KEY.
     Exit code 0: every span was accepted. 1: some were refused, with the reasons. 2: a part of the input cannot be read.
     """
     for file in files:
@@ -100,12 +101,18 @@ async def _send(reading: Input, sums: Sums, url: str, rate: float, concurrency: 
     batches = _batches(reading, sums, _batch_spans(rate))
     showing = asyncio.create_task(_show(reading, sums, screen))
     try:
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=_key()) as session:
             await Sender(session, url, sums).send_all(batches, rate=rate, concurrency=concurrency)
     finally:
         showing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await showing
+
+
+def _key() -> dict[str, str]:
+    """What the gateway wants to see where it has keys."""
+    key = effective().gateway_key
+    return {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
 
 
 def _batch_spans(rate: float) -> int:

@@ -37,11 +37,11 @@ def infer(
     screen, skipped, draft = Console(stderr=True, highlight=False), SkipList(), Draft()
     with tidy(), Advance(screen) as advance, TraceSpool() as spool:
         collect(files, spool.add, int(time.time() * 1000), skipped, advance)
-        advance.begin("learning from spans", spool.spans)
+        advance.begin("learning from spans", spool.items)
         for traces in spool.batches():
-            for trace_id, spans in traces.items():
-                draft.see(assemble(TraceKey(TENANT, trace_id), spans[:CAP], EMPTY, {}, "marker"))
-                advance.add(len(spans))
+            for trace_id, items in traces.items():
+                draft.see(assemble(TraceKey(TENANT, trace_id), items[:CAP], EMPTY, {}, "marker"))
+                advance.add(len(items))
     text = draft_text(draft)
     _check(text)
     if out is None:

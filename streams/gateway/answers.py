@@ -19,7 +19,7 @@ from streams.gateway.limits import RETRY_AFTER_S
 Encoding = Literal["application/x-protobuf", "application/json"]
 PROTOBUF: Encoding = "application/x-protobuf"
 JSON: Encoding = "application/json"
-INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 3, 8, 12, 14
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 3, 8, 12, 14, 16
 REASONS_SHOWN_MAX = 8
 
 
@@ -33,10 +33,7 @@ class Refused(Exception):
 
 def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> web.Response:
     """200: every span is in Kafka, but for the refused ones."""
-    response = ExportTraceServiceResponse()
-    if refusals:
-        response.partial_success.rejected_spans = len(refusals)
-        response.partial_success.error_message = refused_sentence(refusals, n_spans)
+    response = response_of(refusals, n_spans)
     if encoding == PROTOBUF:
         return web.Response(body=response.SerializeToString(), content_type=PROTOBUF)
     partial = {
@@ -46,15 +43,32 @@ def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> we
     return web.Response(body=orjson.dumps({"partialSuccess": partial} if refusals else {}), content_type=JSON)
 
 
+def response_of(refusals: Sequence[Refusal], n_spans: int) -> ExportTraceServiceResponse:
+    """What became of the spans of a request that was taken."""
+    response = ExportTraceServiceResponse()
+    if refusals:
+        response.partial_success.rejected_spans = len(refusals)
+        response.partial_success.error_message = refused_sentence(refusals, n_spans)
+    return response
+
+
 def failure(encoding: Encoding, refused: Refused) -> web.Response:
     """The Status that OTLP wants with a 4xx or 5xx."""
-    code = {404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}.get(refused.status, INVALID_ARGUMENT)
+    code = status_code(refused)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else {}
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if encoding == PROTOBUF:
         body = Status(code=code, message=str(refused)).SerializeToString()
     else:
         body = orjson.dumps({"code": code, "message": str(refused)})
     return web.Response(status=refused.status, body=body, content_type=encoding, headers=headers)
+
+
+def status_code(refused: Refused) -> int:
+    """The gRPC code that goes with an HTTP status."""
+    codes = {401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+    return codes.get(refused.status, INVALID_ARGUMENT)
 
 
 def refused_sentence(refusals: Sequence[Refusal], n_spans: int) -> str:

@@ -13,14 +13,18 @@ from aiohttp import web
 from google.protobuf.internal import api_implementation
 
 from streams.console.errors import UserError
+from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
+from streams.gateway.otlp_grpc import GrpcServer
 from streams.gateway.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
 from streams.telemetry.metrics import Metrics
 from streams.telemetry.server import HealthServer
+
+TLS_REFRESH_S = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +35,12 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     Raises UserError when the address may not or cannot be bound, or the broker or the topic is not there.
     """
     check_start(settings)
+    access, tls = Access(settings.gateway_keys_file), tls_of(settings)
     log = SpanLog(settings)
     await log.start()
-    gateway = Gateway(log, linger_s=settings.gateway_linger_ms / 1000, partitioner=settings.record_partitioner)
+    gateway = Gateway(
+        log, linger_s=settings.gateway_linger_ms / 1000, partitioner=settings.record_partitioner, access=access
+    )
     runner = web.AppRunner(
         gateway.application(),
         auto_decompress=False,
@@ -44,15 +51,25 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     metrics = Metrics("gateway")
     observe(metrics, gateway.counts)
     health = HealthServer(settings, "gateway", metrics, gateway.readiness)
+    calls = None
+    if settings.gateway_grpc_port is not None:
+        calls = GrpcServer(gateway.export, settings.gateway_host, settings.gateway_grpc_port, tls)
     try:
         await health.start()
-        await _listen(runner, settings)
-        logger.info("gateway on http://%s:%d", settings.gateway_host, settings.gateway_port)
+        await _listen(runner, settings, tls)
+        if calls is not None:
+            await calls.start()
+            logger.info("and OTLP/gRPC on %s:%d", settings.gateway_host, settings.gateway_grpc_port)
+        scheme, whom = "https" if tls else "http", "anybody" if access.is_open else "holders of a key"
+        logger.info("gateway on %s://%s:%d, for %s", scheme, settings.gateway_host, settings.gateway_port, whom)
         if ready is not None:
             ready.set()
+        refreshing = asyncio.create_task(_refresh(tls)) if tls else None
         await stop_signal()
+        if refreshing is not None:
+            refreshing.cancel()
     finally:
-        await runner.cleanup()
+        await asyncio.gather(runner.cleanup(), *([calls.stop()] if calls is not None else []))
         late = await gateway.packer.close(STOP_LOG_S)
         if late:
             logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)
@@ -67,10 +84,17 @@ def check_start(settings: Settings) -> None:
             f"protobuf runs on its {api_implementation.Type()!r} implementation, which hostile input can crash: "
             "install a protobuf wheel for this platform and unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
         )
-    if not settings.gateway_insecure and not _is_loopback(settings.gateway_host):
+    is_safe = settings.gateway_keys_file is not None and settings.gateway_tls_certfile is not None
+    if not is_safe and not settings.gateway_insecure and not _is_loopback(settings.gateway_host):
+        lacks = " and ".join(
+            what
+            for what, given in (("TLS", settings.gateway_tls_certfile), ("keys", settings.gateway_keys_file))
+            if given is None
+        )
         raise UserError(
-            f"the gateway has no TLS and no keys, and {settings.gateway_host} can be reached from other machines: "
-            "bind 127.0.0.1 behind a Collector, or set STEPWATCH_GATEWAY_INSECURE=true on a network you trust"
+            f"the gateway has no {lacks}, and {settings.gateway_host} can be reached from other machines: set "
+            "STEPWATCH_GATEWAY_TLS_CERTFILE and STEPWATCH_GATEWAY_KEYS_FILE, bind 127.0.0.1 behind a Collector, or set "
+            "STEPWATCH_GATEWAY_INSECURE=true on a network you trust"
         )
 
 
@@ -81,10 +105,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _refresh(tls: Tls) -> None:
+    while True:
+        await asyncio.sleep(TLS_REFRESH_S)
+        tls.refresh()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings, tls: Tls | None) -> None:
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
+        context = tls.context if tls else None
+        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, ssl_context=context).start()
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
         raise UserError(

@@ -14,13 +14,13 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.otlp_json import Refusal
 from schemas.partition import Partitioner
+from streams.gateway.access import Access
 from streams.gateway.admission import Admitted, admit
-from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, success
+from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
 from streams.gateway.body import encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
-from streams.gateway.log import DEFAULT_TENANT
 from streams.gateway.packer import Answer, Packer
 from streams.telemetry.health import Readiness, readiness_of
 
@@ -49,7 +49,10 @@ class Gateway:
         ack_timeout_s: float = ACK_TIMEOUT_S,
         budget: Budget | None = None,
         requests_max: int = REQUESTS_MAX,
+        access: Access | None = None,
     ) -> None:
+        """Without `access` anybody may send, as the default tenant."""
+        self._access = access or Access(None)
         self._log = log
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
@@ -109,6 +112,26 @@ class Gateway:
         """The running totals and what is held now."""
         return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
 
+    async def export(self, body: bytes, authorization: str | None) -> bytes:
+        """One request over gRPC, answered as over HTTP. Raises Refused."""
+        tenant = self._access.tenant_of(authorization)
+        if tenant is None:
+            raise Refused(401, "unauthorized")
+        if self._in_progress >= self._requests_max:
+            raise Refused(429, f"try again: {self._requests_max} requests are in progress")
+        self._in_progress += 1
+        try:
+            self._budget.take(len(body))
+            try:
+                admitted = admit(body, PROTOBUF, self._log.partitions, self._partitioner)
+            finally:
+                self._budget.give_back(len(body))
+            return bytes(response_of(await self._settle(admitted, tenant), admitted.n_spans).SerializeToString())
+        except OverBudget as over:
+            raise Refused(503, f"try again: {over}") from over
+        finally:
+            self._in_progress -= 1
+
     async def _bounded(self, request: web.Request) -> web.Response:
         if self._in_progress >= self._requests_max:
             raise Refused(429, f"try again: {self._requests_max} requests are in progress")
@@ -119,12 +142,19 @@ class Gateway:
             self._in_progress -= 1
 
     async def _take(self, request: web.Request) -> web.Response:
+        tenant = self._access.tenant_of(request.headers.get("Authorization"))  # before a byte of the body is read
+        if tenant is None:
+            raise Refused(401, "unauthorized")
         encoding = encoding_of(request)
         admitted = await self._read(request, encoding)
-        refusals = admitted.refusals + await self._deliver(admitted)
+        return success(encoding, await self._settle(admitted, tenant), admitted.n_spans)
+
+    async def _settle(self, admitted: Admitted, tenant: str) -> list[Refusal]:
+        """Put the good spans on the log; all that were refused."""
+        refusals = admitted.refusals + await self._deliver(admitted, tenant)
         self.counts.accepted_spans += admitted.n_spans - len(refusals)
         self.counts.refused_spans.update(refusal.reason for refusal in refusals)
-        return success(encoding, refusals, admitted.n_spans)
+        return refusals
 
     async def _read(self, request: web.Request, encoding: Encoding) -> Admitted:
         body = await read_body(request, self._budget)
@@ -133,12 +163,12 @@ class Gateway:
         finally:
             self._budget.give_back(len(body))
 
-    async def _deliver(self, admitted: Admitted) -> list[Refusal]:
+    async def _deliver(self, admitted: Admitted, tenant: str) -> list[Refusal]:
         """Return when Kafka has answered for every good span: the ones it will never take."""
         if not admitted.n_good:
             return []
         try:
-            answers = self.packer.put(DEFAULT_TENANT, admitted.by_partition)
+            answers = self.packer.put(tenant, admitted.by_partition)
             await self._acknowledged(answers)
         except (Refused, OverBudget):
             self.counts.retried_spans += admitted.n_spans  # the refused ones too: they come again with the others

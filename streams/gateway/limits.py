@@ -12,6 +12,7 @@ RATIO_FREE_BYTES = 1 * MIB
 BODY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 60.0
 SPANS_MAX = 10_000  # of a request
+GRPC_CALLS_MAX = 32  # in progress: their messages are whole in memory before anybody can count them
 REQUESTS_MAX = 256  # in progress at one time
 HELD_BYTES_MAX = 256 * MIB  # bodies being read, and spans that Kafka has not acknowledged
 

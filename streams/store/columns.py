@@ -7,9 +7,10 @@ clamped to what its column holds, and decode has flagged it. A value of our own 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from schemas.log_record import LOG_COLUMNS
 from schemas.outcome import encode_trace
 from schemas.result import RESULT_COLUMNS
-from schemas.rows import SpanRow, TrajectoryRow
+from schemas.rows import LogRow, SpanRow, TrajectoryRow
 from schemas.span import SPAN_COLUMNS
 
 Column = Sequence[Any]
@@ -24,6 +25,7 @@ RENAMED = {
     "changed_log_ms": "changed_at",
     "start_ns": "start_time",
     "end_ns": "end_time",
+    "time_ns": "time",
     "event_ns": "event_time",
     "starts_ms": "starts_at",
     "fired_ms": "fired_at",
@@ -38,6 +40,7 @@ TIMES = {
     "deadline_ms": MS_MAX,
     "start_ns": NS_MAX,
     "end_ns": NS_MAX,
+    "time_ns": NS_MAX,
 }
 CLAMPED = TIMES | {
     "status": 255,
@@ -54,6 +57,7 @@ def column_of(field: str) -> str:
 SPAN_NAMES = (*map(column_of, SPAN_COLUMNS), "resource", "scope", "raw")
 NESTED_NAMES = tuple(f"results.{column_of(field)}" for field in RESULT_COLUMNS)
 _HEAD = tuple(field for field in TrajectoryRow._fields if field not in ("results", "outcomes"))
+LOG_NAMES = (*map(column_of, LOG_COLUMNS), "resource", "scope", "raw")
 TRAJECTORY_NAMES = (*map(column_of, _HEAD), *NESTED_NAMES, "outcomes")
 _RESULTS = TrajectoryRow._fields.index("results")
 _EVENT_NS = RESULT_COLUMNS.index("event_ns")
@@ -74,6 +78,12 @@ def span_columns(rows: Sequence[SpanRow]) -> list[Column]:
     """Columns of spans, in the order of SPAN_NAMES."""
     columns = zip(*[row.span for row in rows], strict=True)
     return _clamped(SPAN_COLUMNS, columns, CLAMPED) + list(zip(*[row.raw for row in rows], strict=True))
+
+
+def log_columns(rows: Sequence[LogRow]) -> list[Column]:
+    """Columns of log records, in the order of LOG_NAMES."""
+    columns = zip(*[row.log for row in rows], strict=True)
+    return _clamped(LOG_COLUMNS, columns, CLAMPED) + list(zip(*[row.raw for row in rows], strict=True))
 
 
 def trajectory_columns(rows: Sequence[TrajectoryRow]) -> list[Column]:

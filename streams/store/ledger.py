@@ -1,4 +1,4 @@
-"""The ledger of losses, read: what became of every span of the log, and whether the sum closes."""
+"""The ledger of losses, read: what became of every span and log record of the log, and whether the sum closes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,8 @@ from streams.store.errors import StoreUnavailable, sentence_of
 from streams.store.reader import SETTINGS
 
 SUMS = """
-SELECT partition, tenant, first_offset, last_offset, spans, stored, duplicate, sampled_out, dead_lettered, missing
+SELECT partition, tenant, first_offset, last_offset, spans, stored, duplicate, sampled_out, dead_lettered, missing,
+    log_records, logs_stored, logs_duplicate, logs_ignored, logs_dead_lettered, logs_missing
 FROM v1_ledger WHERE topic = {topic:String} ORDER BY partition, tenant
 """
 # Flushes of a partition that are in force follow one another; where one begins later than the one before has ended, records
@@ -37,7 +38,7 @@ GROUP BY partition HAVING sum(gap) > 0 ORDER BY partition
 
 
 class Sum(NamedTuple):
-    """What became of the spans of one tenant in one partition, as far as the ledger goes."""
+    """What became of the spans and log records of one tenant in one partition, as far as the ledger goes."""
 
     partition: int
     tenant: str
@@ -49,6 +50,12 @@ class Sum(NamedTuple):
     sampled_out: int
     dead_lettered: int
     missing: int  # of spans: 0 where the sum closes
+    log_records: int = 0
+    logs_stored: int = 0
+    logs_duplicate: int = 0
+    logs_ignored: int = 0
+    logs_dead_lettered: int = 0
+    logs_missing: int = 0
 
 
 def sums(client: Client, topic: str) -> list[Sum]:

@@ -1,4 +1,4 @@
-"""Reading back: spans and heads of known traces, and what a partition's new owner has to know.
+"""Reading back: items and heads of known traces, and what a partition's new owner has to know.
 
 All lookups take many keys and make few SELECTs. They see every acknowledged insert (on a cluster through
 `select_sequential_consistency`). Any failure is StoreUnavailable: a read never has the rows' fault.
@@ -14,7 +14,9 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
+from schemas.item import Item, decode_stored
 from schemas.outcome import decode_trace
+from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
 from schemas.trajectory import TraceKey
 from streams.core.flush import StoredHead
@@ -37,15 +39,17 @@ RANGES = """
 SELECT tenant, trace_id, toUnixTimestamp64Milli(min(first_received)), toUnixTimestamp64Milli(max(last_received))
 FROM trace_ix WHERE (tenant, trace_id) IN {keys} GROUP BY tenant, trace_id
 """
-SPANS = """
-SELECT tenant, trace_id, resource, scope, raw, toUnixTimestamp64Milli(received_at) AS received, content_hash, flags
+ITEMS = """
+SELECT tenant, trace_id, resource, scope, raw, toUnixTimestamp64Milli(received_at) AS received, content_hash, flags, signal
 FROM ({union})
 ORDER BY tenant, trace_id, span_id, content_hash, received_at
 LIMIT 1 BY tenant, trace_id, span_id, content_hash
 """
-SPANS_OF_DAY = """
-SELECT tenant, trace_id, span_id, content_hash, received_at, resource, scope, raw, flags FROM spans WHERE {within}
+ITEMS_OF_DAY = """
+SELECT tenant, trace_id, span_id, content_hash, received_at, resource, scope, raw, flags, '{signal}' AS signal
+FROM {table} WHERE {within}
 """
+TABLES = {TRACES: "spans", LOGS: "log_records"}
 HEADS_OF_DAY = """
 SELECT tenant, trace_id, toUnixTimestamp64Milli(anchor), revision, state, close_reason, partition, n_items,
     toUnixTimestamp64Milli(last_log_at), toUnixTimestamp64Milli(deadline), config_seq, workflow, weight, outcomes,
@@ -83,13 +87,18 @@ FROM expectations WHERE task_id IN {tasks} GROUP BY workflow, task_id
 """
 
 
-class StoredSpan(NamedTuple):
+class StoredItem(NamedTuple):
     """One item of a trace as stored: redacted bytes, and the earliest time it was received."""
 
     raw: RawSpan
     received_ms: int
     content_hash: int
     flags: int
+    signal: str
+
+    def decoded(self, tenant: str) -> Item:
+        """The item's value."""
+        return decode_stored(self.signal, self.raw, tenant, self.received_ms, self.content_hash, self.flags)
 
 
 class Takeover(NamedTuple):
@@ -106,12 +115,12 @@ class Reader:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def read_spans(self, keys: Iterable[TraceKey]) -> dict[TraceKey, list[StoredSpan]]:
-        """All stored items of each trace, by span id and content; a trace without any is left out."""
-        found: dict[TraceKey, list[StoredSpan]] = {}
+    def read_items(self, keys: Iterable[TraceKey]) -> dict[TraceKey, list[StoredItem]]:
+        """All stored spans and log records of each trace, by span id and content; a trace without any is left out."""
+        found: dict[TraceKey, list[StoredItem]] = {}
         for batch in batches(keys):
-            for tenant, trace_id, resource, scope, raw, *rest in self._spans(batch):
-                item = StoredSpan(RawSpan(resource, scope, raw), *rest)
+            for tenant, trace_id, resource, scope, raw, *rest in self._items(batch):
+                item = StoredItem(RawSpan(resource, scope, raw), *rest)
                 found.setdefault(TraceKey(tenant, trace_id), []).append(item)
         return found
 
@@ -155,7 +164,7 @@ class Reader:
                 yield partition, heads[key]
 
     def anchors(self, keys: Iterable[TraceKey]) -> dict[TraceKey, int]:
-        """The received time of the first stored span of each trace that has any, ms since the epoch."""
+        """The received time of the first stored item of each trace that has any, ms since the epoch."""
         found: dict[TraceKey, int] = {}
         for batch in batches(keys):
             found |= {key: span.first_ms for key, span in self._ranges(batch).items()}
@@ -174,12 +183,16 @@ class Reader:
         rows = self._select(RANGES.format(keys=among(keys)))
         return {TraceKey(tenant, trace_id): Range(first, last) for tenant, trace_id, first, last in rows}
 
-    def _spans(self, keys: Sequence[TraceKey]) -> Sequence[Sequence[Any]]:
+    def _items(self, keys: Sequence[TraceKey]) -> Sequence[Sequence[Any]]:
         ranges = self._ranges(keys)
         if not ranges:
             return []
-        days = [SPANS_OF_DAY.format(within=within("received_at", part)) for part in slices(ranges)]
-        return self._select(SPANS.format(union=" UNION ALL ".join(days)))
+        days = [
+            ITEMS_OF_DAY.format(signal=signal, table=table, within=within("received_at", part))
+            for part in slices(ranges)
+            for signal, table in TABLES.items()
+        ]
+        return self._select(ITEMS.format(union=" UNION ALL ".join(days)))
 
     def _heads(self, ranges: Mapping[TraceKey, Range]) -> dict[TraceKey, StoredHead]:
         found: dict[TraceKey, StoredHead] = {}

@@ -15,13 +15,15 @@ from clickhouse_connect.driver.insert import InsertContext
 
 from schemas.alert_note import AlertNote
 from schemas.ledger import DeadLetter, LedgerRow
-from schemas.rows import Published, SpanRow, TrajectoryRow, VerdictChange
+from schemas.rows import LogRow, Published, SpanRow, TrajectoryRow, VerdictChange
 from streams.store.alert_events import AlertEventRow
 from streams.store.client import quote
 from streams.store.columns import (
+    LOG_NAMES,
     SPAN_NAMES,
     TRAJECTORY_NAMES,
     Column,
+    log_columns,
     names_of,
     plain_columns,
     span_columns,
@@ -45,6 +47,11 @@ class Writer:
         """Spans with their bytes. The one received first wins among equal (trace, span id, content)."""
         if rows:
             self._insert("spans", SPAN_NAMES, span_columns, rows)
+
+    def write_logs(self, rows: Sequence[LogRow]) -> None:
+        """Log records with their bytes. The one received first wins among equal (trace, span id, content)."""
+        if rows:
+            self._insert("log_records", LOG_NAMES, log_columns, rows)
 
     def write_trajectories(self, rows: Sequence[TrajectoryRow]) -> None:
         """Traces with their results. The greatest revision wins."""

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaProducer
 
 from schemas.dead_letter import DeadLetterRecord, read_dead_letter
+from schemas.decode_log import trace_id_of_log
 from schemas.otlp import InvalidOtlp, trace_id_of
 from schemas.partition import partition_of_trace
-from schemas.topic_record import split_record
+from schemas.signal import SIGNAL_HEADER, TRACES
+from schemas.topic_record import split_parts
 from streams.alerter import partition_log
 from streams.settings import Settings
 from streams.topics import kafka_options, start_client
@@ -59,18 +61,22 @@ def destination(letter: DeadLetterRecord, settings: Settings, partitions: int) -
     if not letter.whole:
         return _nowhere(f"only its beginning was kept; the whole was at {letter.origin}")
     if letter.topic == settings.spans_topic:
-        home = _home(letter.value, partitions, settings)
+        home = _home(letter, partitions, settings)
         return Destination(letter.topic, home if home is not None else max(letter.partition, 0))
     if letter.topic == settings.outcomes_topic:
         return Destination(letter.topic, letter.partition)
     return _nowhere(f"it came from {letter.topic}, which is no topic of these settings")
 
 
-def _home(value: bytes, partitions: int, settings: Settings) -> int | None:
+def _home(letter: DeadLetterRecord, partitions: int, settings: Settings) -> int | None:
     """The partition of the trace, where a trace id can be read."""
     try:
-        raws, _ = split_record(value)
-        trace_id = trace_id_of(raws[0].span) if raws else b""
+        parts = split_parts(letter.value, letter.signal)
+        ids = [
+            *(trace_id_of(raw.span) for raw in parts.spans[:1]),
+            *(trace_id_of_log(raw.span) for raw in parts.logs[:1]),
+        ]
+        trace_id = ids[0] if ids else b""
     except InvalidOtlp:
         return None
     return partition_of_trace(trace_id, partitions, settings.record_partitioner) if len(trace_id) == 16 else None
@@ -92,6 +98,8 @@ async def redrive(settings: Settings, chosen: Iterable[tuple[DeadLetterRecord, D
             headers = [(REDRIVEN_HEADER, letter.place.encode())]
             if letter.tenant != DEFAULT_TENANT:
                 headers.append((TENANT_HEADER, letter.tenant.encode()))
+            if letter.signal != TRACES:
+                headers.append((SIGNAL_HEADER, letter.signal.encode()))
             await producer.send_and_wait(there.topic, letter.value, partition=there.partition, headers=headers)
             n += 1
     finally:

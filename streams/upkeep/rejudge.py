@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evaluators.base import Evaluator
-from schemas.decode import decode
 from schemas.expectation import TaskTruth
+from schemas.item import Item
 from schemas.registry import Registry
 from schemas.rows import TrajectoryRow, VerdictChange
 from schemas.span import Span
@@ -55,21 +55,19 @@ class Rejudge:
     def judge(self, keys: Sequence[TraceKey], *, always: bool) -> None:
         """Judge a batch; without `always` only traces of which more is stored than was judged. Raises StoreUnavailable."""
         heads = {key: head for key, head in self._reader.read_heads(keys).items() if head.state == "decided"}
-        stored = self._reader.read_spans(heads)
-        spans = {
-            key: [decode(i.raw, key.tenant, i.received_ms, i.content_hash, i.flags)[0] for i in items]
-            for key, items in stored.items()
-        }
-        truths = self._reader.truths({s.task_id for of_trace in spans.values() for s in of_trace if s.task_id})
+        stored = self._reader.read_items(heads)
+        items = {key: [item.decoded(key.tenant) for item in of_trace] for key, of_trace in stored.items()}
+        spans = (item for of_trace in items.values() for item in of_trace if isinstance(item, Span))
+        truths = self._reader.truths({span.task_id for span in spans if span.task_id})
         rows: list[TrajectoryRow] = []
         changes: list[VerdictChange] = []
         for key, head in heads.items():
             self.sums.seen += 1
-            # Fewer spans than were judged: some are gone by TTL, and what is left would be judged as if it were all.
-            if len(spans.get(key, ())) < head.n_items:
+            # Fewer items than were judged: some are gone by TTL, and what is left would be judged as if it were all.
+            if len(items.get(key, ())) < head.n_items:
                 self.sums.without_spans += 1
                 continue
-            flush = self._one(head, spans[key], truths, always)
+            flush = self._one(head, items[key], truths, always)
             rows += flush.trajectories
             changes += flush.changes
         self.sums.judged += len(rows)
@@ -79,12 +77,12 @@ class Rejudge:
             self._writer.write_trajectories(rows)
 
     def _one(
-        self, head: StoredHead, spans: list[Span], truths: dict[tuple[str, str], TaskTruth], always: bool
+        self, head: StoredHead, items: list[Item], truths: dict[tuple[str, str], TaskTruth], always: bool
     ) -> Flush:
         engine = TrajectoryEngine(head.partition, self._policy, self.seq, self._registry, self._evaluators)
         engine.tick(head.last_log_ms)  # the row says up to when it was judged; recovery goes by that
-        engine.tick(max(span.received_ms for span in spans))
-        engine.read_back(head.key, head, spans)
+        engine.tick(max(item.received_ms for item in items))
+        engine.read_back(head.key, head, items)
         if always:
             engine.judge_again(head.key)
         return engine.take(truths)

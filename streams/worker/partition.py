@@ -6,19 +6,33 @@ from dataclasses import dataclass, field
 from faust.types import TP
 
 from schemas.ledger import LedgerRow
+from schemas.signal import LOGS
 from streams.core.engine import TrajectoryEngine
 from streams.worker.ledger import Chunk
 from streams.worker.sink import DeadLetter
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the spans of one tenant in one flush of a partition: the ledger's terms."""
+class Fate:
+    """What became of things of one kind: the ledger's terms."""
 
-    spans: int = 0
+    seen: int = 0
     stored: int = 0
     duplicate: int = 0
+    ignored: int = 0
     dead_lettered: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of what came of one tenant in one flush of a partition."""
+
+    spans: Fate = field(default_factory=Fate)
+    logs: Fate = field(default_factory=Fate)
+
+    def of(self, signal: str) -> Fate:
+        """The sums of a signal."""
+        return self.logs if signal == LOGS else self.spans
 
 
 @dataclass(eq=False, slots=True)
@@ -51,11 +65,16 @@ def ledger_rows(part: Partition) -> list[LedgerRow]:
             first_offset=first,
             last_offset=last,
             records=records,
-            spans=tally.spans,
-            stored=tally.stored,
-            duplicate=tally.duplicate,
+            spans=tally.spans.seen,
+            stored=tally.spans.stored,
+            duplicate=tally.spans.duplicate,
             sampled_out=0,
-            dead_lettered=tally.dead_lettered,
+            dead_lettered=tally.spans.dead_lettered,
+            log_records=tally.logs.seen,
+            logs_stored=tally.logs.stored,
+            logs_duplicate=tally.logs.duplicate,
+            logs_ignored=tally.logs.ignored,
+            logs_dead_lettered=tally.logs.dead_lettered,
         )
         for tenant, tally in part.tally.items()
     ]

@@ -14,12 +14,10 @@ from faust.types import TP
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from schemas.decode import decode
 from schemas.expectation import TaskTruth
-from schemas.otlp import InvalidOtlp, pack
+from schemas.item import Taken, began_ns, items_of, signal_of_item
 from schemas.registry import EMPTY, Registry
-from schemas.span import RawSpan, Span
-from schemas.topic_record import Refused, split_record
+from schemas.signal import signal_of
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush
@@ -42,7 +40,7 @@ SWEPT_MAX = 5_000  # traces of a partition that one sweep reads back: the next o
 SPANS_KEPT_MS = 29 * 86_400_000  # a day less than their TTL
 
 Unjudged = Callable[[int, int, int, list[int]], dict[int, list[TraceKey]]]  # streams.store.unjudged, of one client
-Decoded = list[tuple[int, list[tuple[Span, RawSpan]]]]  # (append time, spans) per record
+Decoded = list[tuple[int, str, Taken]]  # (append time, tenant, what it holds) per record
 
 
 def policy_of(settings: Settings) -> EnginePolicy:
@@ -161,22 +159,19 @@ class Scorer:
             await self.flush()
 
     def _decode(self, chunk: Chunk) -> tuple[Decoded, list[DeadLetter]]:
-        """The spans of the chunk by record, and what of it is none."""
+        """What the chunk holds by record, and what of it cannot be used."""
         decoded: Decoded = []
         dead: list[DeadLetter] = []
         for record in chunk.records:
             tenant = _tenant(record.headers)
             received_ms = self._received_ms(record.timestamp)
-            raws, refused = _split(record.value or b"")
-            spans: list[tuple[Span, RawSpan]] = []
-            for raw in raws:
-                try:
-                    spans.append(decode(raw, tenant, received_ms))
-                except InvalidOtlp as error:
-                    refused.append(Refused(str(error), pack([raw])))
-            decoded.append((received_ms, spans))
+            taken = items_of(record.value or b"", tenant, received_ms, signal_of(record.headers))
+            decoded.append((received_ms, tenant, taken))
             where = record.topic, record.partition, record.offset, tenant
-            dead += [DeadLetter(r.value, r.reason, *where, item, received_ms) for item, r in enumerate(refused)]
+            dead += [
+                DeadLetter(r.value, r.reason, *where, item, received_ms, r.signal)
+                for item, r in enumerate(taken.refused)
+            ]
         return decoded, dead
 
     def _received_ms(self, timestamp_ms: int) -> int:
@@ -188,32 +183,35 @@ class Scorer:
     def _bury(self, part: Partition, dead: list[DeadLetter]) -> None:
         part.dead += dead
         for letter in dead:
-            tally = part.tally.setdefault(letter.tenant, Tally())
-            tally.spans += 1
-            tally.dead_lettered += 1
+            fate = part.tally.setdefault(letter.tenant, Tally()).of(letter.signal)
+            fate.seen += 1
+            fate.dead_lettered += 1
 
     def _fold(self, part: Partition, decoded: Decoded) -> None:
         engine = part.engine
-        for clock_ms, spans in decoded:
+        for clock_ms, tenant, taken in decoded:
             engine.tick(clock_ms)
-            for span, raw in spans:
-                tally = part.tally.get(span.tenant) or part.tally.setdefault(span.tenant, Tally())
-                tally.spans += 1
-                if engine.fold(span, raw):
-                    tally.stored += 1
+            tally = part.tally.get(tenant) or part.tally.setdefault(tenant, Tally())
+            tally.logs.seen += taken.ignored
+            tally.logs.ignored += taken.ignored
+            for item, raw in taken.items:
+                fate = tally.of(signal_of_item(item))
+                fate.seen += 1
+                if engine.fold(item, raw):
+                    fate.stored += 1
                 else:
-                    tally.duplicate += 1
-            self._rows += len(spans)
+                    fate.duplicate += 1
+            self._rows += len(taken.items)
 
     async def _read_back(self, part: Partition, decoded: Decoded) -> None:
         """Read back what this chunk needs, until nothing is missing."""
         firsts: dict[TraceKey, tuple[TraceKey, int, int]] = {}
-        for received_ms, spans in decoded:
-            for span, _ in spans:
-                key = TraceKey(span.tenant, span.trace_id)
+        for received_ms, _, taken in decoded:
+            for item, _ in taken.items:
+                key = TraceKey(item.tenant, item.trace_id)
                 if key not in firsts:
-                    firsts[key] = (key, span.start_ns // 1_000_000, received_ms)
-        clock_ms = max((received_ms for received_ms, _ in decoded), default=0)
+                    firsts[key] = (key, began_ns(item) // 1_000_000, received_ms)
+        clock_ms = max((received_ms for received_ms, _, _ in decoded), default=0)
         unstored: set[TraceKey] = set()
         while missing := self._missing(part, firsts.values(), clock_ms, unstored):
             unstored |= await self._load(part, missing)
@@ -226,14 +224,10 @@ class Scorer:
 
     async def _load(self, part: Partition, keys: list[TraceKey]) -> set[TraceKey]:
         """Read these traces back into the engine; the keys that the store does not know."""
-        stored = await self._sink.read(self._reader.read_spans, keys)
+        stored = await self._sink.read(self._reader.read_items, keys)
         heads = await self._sink.read(self._reader.read_heads, keys)
         for key in keys:
-            spans = [
-                decode(item.raw, key.tenant, item.received_ms, item.content_hash, item.flags)[0]
-                for item in stored.get(key, ())
-            ]
-            part.engine.read_back(key, heads.get(key), spans)
+            part.engine.read_back(key, heads.get(key), [item.decoded(key.tenant) for item in stored.get(key, ())])
         return {key for key in keys if not stored.get(key)}
 
     # Time and flushes.
@@ -343,14 +337,6 @@ class Scorer:
     def recovered(self) -> int:
         """Of them those whose state was read back."""
         return sum(part.ready.is_set() for part in self._partitions.values())
-
-
-def _split(value: bytes) -> tuple[list[RawSpan], list[Refused]]:
-    """The raw spans of a record and what in it was none; all of it, where no span can be told from another."""
-    try:
-        return split_record(value)
-    except InvalidOtlp as error:
-        return [], [Refused(str(error), value)]
 
 
 def _tenant(headers: Iterable[tuple[str, bytes]]) -> str:

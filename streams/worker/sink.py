@@ -1,6 +1,6 @@
 """The sink: one frozen batch at a time to ClickHouse and Kafka, in the order that makes a crash harmless.
 
-    1 INSERT spans     2 INSERT trajectories, marks, changes, ledger     3 publish outcomes and dead letters, await every ack
+    1 INSERT spans, log records     2 INSERT trajectories, marks, changes, ledger     3 publish outcomes and dead letters
 
 Only then may the batch's chunks be marked done. Every step is idempotent (rows by key, outcomes dropped by the alerter), so a
 step that fails is repeated with the same frozen rows, for ever, with backoff: consumption stops meanwhile, nothing is lost.
@@ -32,7 +32,8 @@ from schemas.outcome import (
     encode,
     partition_of,
 )
-from schemas.rows import SpanRow
+from schemas.rows import LogRow, SpanRow
+from schemas.signal import LOGS, TRACES
 from streams.core.flush import DecidedTrace, EarlyStep, Flush
 from streams.settings import Settings
 from streams.store.errors import DataError, StoreUnavailable
@@ -64,6 +65,7 @@ class DeadLetter(NamedTuple):
     tenant: str
     item: int = 0  # its place among the dead letters of its record
     received_ms: int = 0
+    signal: str = TRACES
 
 
 class TooManyDeadLetters(StopWorker):
@@ -117,6 +119,7 @@ class Sink:
         hit = self._failpoint.hit
         hit("before_spans")
         dead += await self._insert(self._writer.write_spans, [row for f in batch.flushes for row in f.spans])
+        dead += await self._insert(self._writer.write_logs, [row for f in batch.flushes for row in f.logs])
         hit("after_spans")
         hit("before_trajectories")
         dead += await self._insert(
@@ -192,6 +195,9 @@ class Sink:
         said = f"row cannot be stored: {reason}"
         if isinstance(row, SpanRow):
             return DeadLetter(pack([row.raw]), said, self._settings.spans_topic, -1, -1, row.span.tenant)
+        if isinstance(row, LogRow):
+            topic = self._settings.spans_topic
+            return DeadLetter(pack([row.raw]), said, topic, -1, -1, row.log.tenant, signal=LOGS)
         return DeadLetter(repr(row).encode(), said, "", -1, -1, getattr(row, "tenant", "default"))
 
     async def _publish(self, records: Sequence[OutcomeRecord | StepRecord], dead: Sequence[DeadLetter]) -> None:

@@ -16,7 +16,7 @@ from streams.core.assemble import assemble
 from streams.core.draft import draft_text, scalar
 from streams.core.guess import Calls, guess_writes
 from streams.core.infer import Draft, Quantiles
-from streams.offline import SkipList, spans_of
+from streams.offline import SkipList, read_items
 from streams.otlp_files import exports_of
 from tests.builders import llm_span, root_span, span, tool_span, trace_id
 from tests.shared import shared
@@ -181,7 +181,7 @@ def test_the_command_drafts_what_check_accepts(run, tmp_path):
 def test_a_draft_of_recorded_runs_accepts_every_call_that_worked():
     records = ((str(p), n, r) for p in sorted(shared("data/spans").glob("*.jsonl")) for n, r in exports_of(p))
     traces: dict[bytes, list] = {}
-    for one in spans_of(records, 0, SkipList()):
+    for one in read_items(records, 0, SkipList()):
         traces.setdefault(one.trace_id, []).append(one)
     made = [assemble(TraceKey("default", key), spans, EMPTY, {}, "marker") for key, spans in traces.items()]
     draft = Draft()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.registry import EMPTY
-from streams.offline import SkipList, result_rows, score, spans_of
+from streams.offline import SkipList, read_items, result_rows, score
 from streams.otlp_files import exports_of
 from streams.registry_file import read_registry
 from streams.spool import TraceSpool
@@ -23,7 +23,7 @@ REGISTRY = ("--workflows", EXAMPLES / "workflows.yaml")
 def rows_of(path, memory_bytes, registry=EMPTY):
     records = ((str(path), line, record) for line, record in exports_of(path))
     with TraceSpool(memory_bytes) as spool:
-        for span in spans_of(records, 0, SkipList()):
+        for span in read_items(records, 0, SkipList()):
             spool.add(span)
         return [row for trace in score(spool, registry, {}, 0) for row in result_rows(trace)]
 
@@ -55,6 +55,52 @@ def test_the_rows_are_the_same_whatever_the_order_of_spans_and_the_room_in_memor
     as_recorded = rows_of(TRACES, 1 << 30, registry)
     assert len(as_recorded) > 100
     assert by_trace(rows_of(scattered(tmp_path / "t.jsonl", seed), memory_bytes, registry)) == by_trace(as_recorded)
+
+
+CONTENT = ("gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.input.messages", "gen_ai.output.messages")
+LINE = {"timeUnixNano": "1", "body": {"stringValue": "a line of the application"}}
+
+
+def with_content_in_logs(path):
+    """The example as an instrumentor exports it that captures content as events: no span holds any."""
+    lines, moved = [], 0
+    for line in TRACES.read_text().splitlines():
+        document = json.loads(line)
+        logs = []
+        for span in (s for r in document["resourceSpans"] for scope in r["scopeSpans"] for s in scope["spans"]):
+            content = [a for a in span["attributes"] if a["key"] in CONTENT]
+            span["attributes"] = [a for a in span["attributes"] if a["key"] not in CONTENT]
+            name = "gen_ai.client.inference.operation.details"
+            ids = {"traceId": span["traceId"], "spanId": span["spanId"], "timeUnixNano": span["startTimeUnixNano"]}
+            logs += [{**ids, "eventName": name, "attributes": content}] if content else []
+            moved += len(content)
+        frame = {"resource": document["resourceSpans"][0]["resource"], "scopeLogs": [{"logRecords": [LINE, *logs]}]}
+        lines += [json.dumps({"resourceLogs": [frame]}), json.dumps(document)]
+    assert moved > 100
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 20_000])
+def test_content_in_log_records_is_judged_as_content_in_spans(tmp_path, memory_bytes):
+    registry = read_registry(EXAMPLES / "workflows.yaml")
+    path = with_content_in_logs(tmp_path / "t.jsonl")
+    assert by_trace(rows_of(path, memory_bytes, registry)) == by_trace(rows_of(TRACES, 1 << 30, registry))
+
+
+def test_log_lines_without_content_are_told_and_are_no_fault(run, tmp_path):
+    done = run("score", with_content_in_logs(tmp_path / "t.jsonl"), *REGISTRY)
+    assert done.returncode == 0
+    assert "12 log records hold no content of a span" in done.stderr
+
+
+def test_log_records_without_their_spans_make_no_run(run, tmp_path):
+    path = with_content_in_logs(tmp_path / "t.jsonl")
+    path.write_text("".join(line + "\n" for line in path.read_text().splitlines() if "resourceLogs" in line))
+    done = run("score", path)
+    assert (done.returncode, done.stdout) == (0, "")
+    explained = run("explain", path, "--trace", "a")
+    assert explained.returncode == 1 and "Traceback" not in explained.stderr
 
 
 def test_json_lines_csv_and_table_say_the_same(run, tmp_path):

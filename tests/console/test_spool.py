@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 
+from schemas.span import Span
 from streams import spool as spool_module
 from streams.console.errors import UserError
 from streams.spool import TraceSpool, size_of
-from tests.builders import span, trace_id
+from tests.builders import log_record, span, trace_id
 
 TRACES = 40
 LENGTHS = [1 + n % 7 for n in range(TRACES)]
@@ -69,6 +70,24 @@ def test_of_a_trace_over_its_cap_no_more_is_kept_than_shows_it(monkeypatch):
     ((_, held),) = traces_of(many, 1 << 30)[0]
     assert len({s.span_id for s in held}) > 10
     assert len(held) <= 20
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, SMALL])
+def test_log_records_come_with_their_trace_and_stay_log_records(memory_bytes):
+    logs = [log_record(1, trace_id=trace_id(t + 1), result=f"{t}") for t in range(TRACES)]
+    found = dict(traces_of([*logs, *SPANS], memory_bytes)[0])
+    for t in range(TRACES):
+        first, *spans = found[trace_id(t + 1)]
+        assert type(first) is type(logs[t]) and first == logs[t]
+        assert len(spans) == LENGTHS[t]
+
+
+def test_over_the_cap_log_records_push_no_span_out(monkeypatch):
+    monkeypatch.setattr(spool_module, "CAP", 10)
+    many = [log_record(1, at_ms=n) for n in range(1000)]
+    ((_, held),) = traces_of([*many, *(span(n + 1) for n in range(5))], 1 << 30)[0]
+    assert sum(isinstance(item, Span) for item in held) == 5
+    assert 10 < len(held) <= 50
 
 
 def test_a_span_that_is_sent_again_and_again_does_not_put_its_trace_over_the_cap(monkeypatch):

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,8 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import grpc
 import pytest
+import trustme
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -26,6 +30,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 
+from schemas.api_key import KeyRecord, hashed, spell, write_keys
 from schemas.otlp import pack, parse_resource, plain_of, split
 from schemas.partition import partition_of_trace
 from schemas.span import RawSpan
@@ -306,3 +311,80 @@ async def gateway_process(settings: Settings) -> asyncio.subprocess.Process:
             assert process.returncode is None, "the gateway ended"
             assert time.monotonic() < deadline, "the gateway was not ready in time"
             await asyncio.sleep(0.05)
+
+
+async def livez(url: str, context: ssl.SSLContext | None) -> int:
+    async with aiohttp.request("GET", f"{url}/livez", ssl=context if context else True) as response:
+        return response.status
+
+
+async def test_tls_keys_and_a_certificate_that_is_renewed(
+    stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real SDK over TLS with a key; another authority is refused; a renewed certificate is shown without a restart."""
+    for bundle in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # the exporter's library would trust these instead
+        monkeypatch.delenv(bundle, raising=False)
+    authority, other = trustme.CA(), trustme.CA()
+    certificate, keys = tmp_path / "gateway.pem", tmp_path / "keys.json"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    key = spell("0a1b2c3d", "secret")
+    keys.write_bytes(write_keys([KeyRecord("0a1b2c3d", hashed(key), "acme", "")]))
+    safe = {"gateway_tls_certfile": certificate, "gateway_keys_file": keys}
+    settings = (await topic_of(stack)).model_copy(update={**safe, "gateway_grpc_port": free_port()})
+    async with gateway(settings) as plain:
+        url = plain.replace("http://", "https://")
+        exporter = OTLPSpanExporter(
+            endpoint=f"{url}/v1/traces",
+            certificate_file=str(tmp_path / "ca.pem"),
+            headers={"authorization": f"Bearer {key}"},
+        )
+        over_grpc = GrpcSpanExporter(
+            endpoint=f"https://127.0.0.1:{settings.gateway_grpc_port}",
+            credentials=grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes()),
+            headers={"authorization": f"Bearer {key}"},
+            compression=grpc.Compression.Gzip,
+        )
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        provider.add_span_processor(SimpleSpanProcessor(over_grpc))
+        await asyncio.to_thread(lambda: provider.get_tracer("t").start_span("one").end())
+        await asyncio.to_thread(provider.shutdown)
+        records = await records_of(settings)
+        assert [dict(headers)["stepwatch-tenant"] for *_, headers in records] == [b"acme"] * 2, (
+            "over HTTP and over gRPC"
+        )
+        assert len({raw.span for _, raws, _ in records for raw in raws}) == 1
+
+        trusting, stranger = ssl.create_default_context(cafile=tmp_path / "ca.pem"), ssl.create_default_context()
+        other.configure_trust(stranger)
+        async with aiohttp.request("POST", f"{url}/v1/traces", data=b"", ssl=trusting) as response:
+            assert response.status == 401
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await livez(url, stranger)
+        with pytest.raises(aiohttp.ClientError):
+            await livez(plain, None)
+        other.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    assert await livez(url, stranger) == 200
+                    break
+                except aiohttp.ClientConnectorCertificateError:
+                    await asyncio.sleep(0.3)
+
+
+async def test_clients_must_show_a_certificate_where_an_authority_is_named(stack: LocalStack, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate, ca = tmp_path / "gateway.pem", tmp_path / "ca.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.cert_pem.write_to_path(ca)
+    safe = {"gateway_tls_certfile": certificate, "gateway_tls_client_ca": ca}
+    settings = (await topic_of(stack)).model_copy(update=safe)
+    async with gateway(settings) as plain:
+        url = plain.replace("http://", "https://")
+        with pytest.raises(aiohttp.ClientError):
+            await livez(url, ssl.create_default_context(cafile=ca))
+        known = ssl.create_default_context(cafile=ca)
+        authority.issue_cert("client.example").configure_cert(known)
+        assert await livez(url, known) == 200

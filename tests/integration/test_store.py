@@ -19,7 +19,7 @@ from schemas.expectation import parse_expectation
 from schemas.ledger import DeadLetter, LedgerRow
 from schemas.outcome import Outcome, TraceOutcomes
 from schemas.result import TRAJECTORY_STEP, Result, Verdict
-from schemas.rows import Published, SpanRow, TrajectoryRow, VerdictChange, pack_revision
+from schemas.rows import LogRow, Published, SpanRow, TrajectoryRow, VerdictChange, pack_revision
 from schemas.span import RawSpan, Span
 from schemas.trajectory import TraceKey
 from streams.console.errors import UserError
@@ -28,13 +28,13 @@ from streams.settings import Settings
 from streams.store import expectations
 from streams.store.alert_events import AlertEventRow
 from streams.store.client import connect
-from streams.store.columns import MS_MAX, NS_MAX, SPAN_NAMES, TRAJECTORY_NAMES, names_of
+from streams.store.columns import LOG_NAMES, MS_MAX, NS_MAX, SPAN_NAMES, TRAJECTORY_NAMES, names_of
 from streams.store.errors import DataError, StoreUnavailable
 from streams.store.migrate import FOLDER, migrate, migrations, status
 from streams.store.queries import named, shipped
 from streams.store.reader import Reader
 from streams.store.writer import Writer
-from tests.builders import span, span_id, trace_id
+from tests.builders import log_record, span, span_id, trace_id
 
 DAY_MS = 86_400_000
 DOCS = Path(__file__).parents[2] / "docs" / "sql.md"
@@ -222,6 +222,7 @@ def test_what_keeps_us_from_connecting_is_one_sentence(stack: LocalStack, change
     [
         ("spans", SPAN_NAMES, {"earliest_wins"}),
         ("trajectories", TRAJECTORY_NAMES, {"scored_at"}),
+        ("log_records", LOG_NAMES, {"earliest_wins"}),
         ("published", names_of(Published), set()),
         ("verdict_changes", names_of(VerdictChange), set()),
         ("ledger", names_of(LedgerRow), {"written_at"}),
@@ -270,13 +271,41 @@ def test_spans_read_back_are_the_spans_written(store: Store, tenant: str):
     given = [span(n, tenant=tenant, received_ms=store.now_ms + n, content_hash=(1 << 64) - n) for n in range(1, 4)]
     store.writer.write_spans(spans_of(*given))
     key = TraceKey(tenant, trace_id())
-    found = store.reader.read_spans([key, TraceKey(tenant, trace_id(99))])
+    found = store.reader.read_items([key, TraceKey(tenant, trace_id(99))])
     assert found == {
         key: [
-            (RawSpan(b"\x00resource\xff", b"scope", b"raw " + s.span_id), s.received_ms, s.content_hash, s.flags)
+            (
+                RawSpan(b"\x00resource\xff", b"scope", b"raw " + s.span_id),
+                s.received_ms,
+                s.content_hash,
+                s.flags,
+                "traces",
+            )
             for s in given
         ]
     }
+
+
+def test_log_records_are_read_back_with_the_spans_and_take_part_in_the_anchor(store: Store, tenant: str):
+    record = log_record(1, tenant=tenant, received_ms=store.now_ms - DAY_MS, result="", content_hash=9)
+    raw = RawSpan(b"\x00resource\xff", b"scope", b"raw log")
+    for received_ms in (store.now_ms, store.now_ms - DAY_MS):  # twice, the first one second
+        store.writer.write_logs([LogRow(record._replace(received_ms=received_ms), raw)])
+    call = span(1, tenant=tenant, received_ms=store.now_ms, content_hash=5)
+    store.writer.write_spans(spans_of(call))
+    key = TraceKey(tenant, trace_id())
+    found = store.reader.read_items([key])[key]
+    assert [(i.signal, i.content_hash, i.received_ms) for i in found] == [
+        ("traces", 5, store.now_ms),
+        ("logs", 9, store.now_ms - DAY_MS),
+    ]
+    assert found[1].raw == raw
+    assert store.reader.anchors([key]) == {key: store.now_ms - DAY_MS}
+    columns = "name, service, arguments, result, toUnixTimestamp64Milli(received_at)"
+    assert store.rows(f"SELECT {columns} FROM v1_log_records WHERE tenant = '{tenant}'") == [
+        ("gen_ai.user.message", "shop", None, "", store.now_ms - DAY_MS)
+    ]
+    assert store.rows(f"SELECT count() FROM v1_spans WHERE tenant = '{tenant}'") == [(1,)]
 
 
 def test_what_was_not_captured_is_not_what_was_empty(store: Store, tenant: str):
@@ -303,7 +332,7 @@ def test_of_equal_spans_the_one_received_first_is_kept_whatever_came_first(
     if merge:
         store.client.command("OPTIMIZE TABLE spans FINAL")
     key = TraceKey(tenant, trace_id())
-    assert [(s.received_ms, s.content_hash) for s in store.reader.read_spans([key])[key]] == [
+    assert [(s.received_ms, s.content_hash) for s in store.reader.read_items([key])[key]] == [
         (store.now_ms - 2 * DAY_MS, 5)
     ]
     assert store.rows(f"SELECT toUnixTimestamp64Milli(received_at) FROM v1_spans WHERE tenant = '{tenant}'") == [
@@ -315,7 +344,7 @@ def test_of_equal_spans_the_one_received_first_is_kept_whatever_came_first(
 def test_one_span_id_with_two_contents_is_two_items(store: Store, tenant: str):
     store.writer.write_spans(spans_of(*(span(tenant=tenant, received_ms=store.now_ms, content_hash=h) for h in (1, 2))))
     key = TraceKey(tenant, trace_id())
-    assert [s.content_hash for s in store.reader.read_spans([key])[key]] == [1, 2]
+    assert [s.content_hash for s in store.reader.read_items([key])[key]] == [1, 2]
 
 
 def test_150_client_days_go_in_one_insert_and_1970_and_2262_are_harmless(store: Store, tenant: str):
@@ -353,7 +382,7 @@ def test_hostile_text_is_data(store: Store):
     ]
     store.writer.write_spans(spans_of(*given))
     keys = [TraceKey(t, trace_id()) for t in tenants]
-    assert list(store.reader.read_spans(keys)) == sorted(keys)
+    assert list(store.reader.read_items(keys)) == sorted(keys)
     for t, text in zip(tenants, HOSTILE, strict=True):
         found = store.rows(
             "SELECT name, tool, agent, task_id, arguments, result FROM v1_spans WHERE tenant = unhex({t:String})",
@@ -394,7 +423,7 @@ def test_no_rows_are_no_insert_and_no_keys_no_select(store: Store):
     store.writer.write_spans([])
     store.writer.write_trajectories([])
     store.writer.write_ledger([])
-    assert store.reader.read_spans([]) == store.reader.read_heads([]) == store.reader.truths([]) == {}
+    assert store.reader.read_items([]) == store.reader.read_heads([]) == store.reader.truths([]) == {}
 
 
 def test_no_batch_outlives_its_insert(store: Store, tenant: str):
@@ -601,6 +630,16 @@ def test_the_ledger_closes_and_a_later_owner_supersedes_what_it_read_again(store
     assert store.rows(sql) == [(0, 39, 40, 40, 34, 5, 0, 1, 0, 1)]
     store.writer.write_ledger([ledger(topic, 5, 40, 49, stored=8), ledger(topic, 5, 50, 59, duplicate=2)])
     assert store.rows(sql)[0][-2:] == (0, 0)  # two errors of opposite sign do not make it close
+
+
+def test_the_sums_of_log_records_close_too(store: Store):
+    topic = uuid4().hex
+    told = {"log_records": 9, "logs_stored": 4, "logs_duplicate": 1, "logs_ignored": 3}
+    store.writer.write_ledger([ledger(topic, 1, 0, 9, **told, logs_dead_lettered=1)])
+    sql = f"SELECT spans, log_records, logs_stored, logs_ignored, logs_missing, closes FROM v1_ledger WHERE topic = '{topic}'"
+    assert store.rows(sql) == [(10, 9, 4, 3, 0, 1)]
+    store.writer.write_ledger([ledger(topic, 1, 10, 19, **told)])
+    assert store.rows(sql) == [(20, 18, 8, 6, 1, 0)]
 
 
 def test_an_alert_event_published_again_is_one_row(store: Store):

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
-from schemas.item import Item
+from schemas.item import Item, began_ns
 from schemas.outcome import TraceOutcomes
 from schemas.registry import EMPTY, Registry
 from schemas.rows import TrajectoryRow
-from schemas.span import RawSpan, Span
+from schemas.span import RawSpan
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush, StoredHead
@@ -130,8 +130,7 @@ class Worker:
         firsts = {}
         for span in record.spans:
             key = TraceKey(span.tenant, span.trace_id)
-            started_ns = span.start_ns if isinstance(span, Span) else span.time_ns
-            firsts.setdefault(key, (key, started_ns // 1_000_000, record.append_ms))
+            firsts.setdefault(key, (key, began_ns(span) // 1_000_000, record.append_ms))
         self._load([*self.engine.unknown(firsts.values()), *self.engine.due(record.append_ms)])
         self.engine.tick(record.append_ms)
         for span in record.spans:

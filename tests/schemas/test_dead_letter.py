@@ -3,10 +3,12 @@ import pytest
 from schemas.dead_letter import read_dead_letter, read_place
 from schemas.otlp import pack
 from schemas.partition import partition_of_trace
+from schemas.signal import LOGS
 from schemas.span import RawSpan
 from streams.settings import Settings
 from streams.upkeep.dead_letters import destination
 from streams.worker.sink import DeadLetter, headers_of
+from tests.otlp_logs import log
 
 TRACE = bytes(range(16))
 SPAN = pack([RawSpan(b"", b"", b"\n\x10" + TRACE)])
@@ -38,6 +40,15 @@ def test_odd_headers_stop_nobody() -> None:
 def test_a_span_goes_to_the_partition_of_its_trace() -> None:
     there = destination(letter(topic="otlp_spans", partition="3"), SETTINGS, 48)
     assert there == ("otlp_spans", partition_of_trace(TRACE, 48, "sarama"), "")
+
+
+def test_a_log_record_goes_to_the_partition_of_its_trace_and_is_written_as_one() -> None:
+    raw = log("gen_ai.choice", trace_id=TRACE)
+    written = DeadLetter(pack([raw]), "no", "otlp_spans", 3, 41, "acme", signal=LOGS)
+    found = read_dead_letter(2, 7, 1, written.value, headers_of(written))
+    assert found.signal == LOGS
+    assert destination(found, SETTINGS, 48) == ("otlp_spans", partition_of_trace(TRACE, 48, "sarama"), "")
+    assert letter().signal == "traces"
 
 
 def test_garbage_goes_back_where_it_was() -> None:

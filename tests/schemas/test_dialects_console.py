@@ -10,8 +10,10 @@ from typer.testing import CliRunner, Result
 
 from schemas.dialects import DIALECTS
 from schemas.dialects.explained import BY_NAME, explain
+from schemas.otlp import pack
 from schemas.span import RawSpan
 from streams.console.main import build
+from tests.otlp_logs import log
 from tests.schemas.dialect_spans import ERROR, raw
 from tests.shared import shared
 
@@ -53,6 +55,20 @@ def test_a_file_is_explained_span_by_span(tmp_path: Path) -> None:
     assert "a span  tool_call [genai 5: tool name]  failed [E1] boom" in said.output
     assert "agent executor [gen_ai.agent.name]  tool pay [gen_ai.tool.name]" in said.output
     assert "2 httpx" in said.output, "unknown producers are counted by scope"
+
+
+def test_log_records_are_joined_and_those_that_find_no_span_are_counted(tmp_path: Path) -> None:
+    spans = written(tmp_path / "spans.bin", raw(PAY))
+    trace = OtlpSpan.FromString(raw(PAY).span).trace_id
+    told = {"gen_ai.tool.call.result": "Error: no such account"}
+    logs = [log("gen_ai.tool.details", told, n=n, trace_id=trace) for n in (1, 7)]
+    (tmp_path / "logs.bin").write_bytes(pack(logs))
+    said = run(spans, tmp_path / "logs.bin")
+    assert said.exit_code == 0, said.output
+    assert "failed, swallowed [E6] Error: no such account" in said.output
+    assert "tool pay [gen_ai.tool.name]  log records: 1" in said.output
+    assert "2 gen_ai.tool.details" in said.output
+    assert "1 of them name a span that is not in these files" in said.output
 
 
 def test_structure_is_shown_when_asked_for(tmp_path: Path) -> None:

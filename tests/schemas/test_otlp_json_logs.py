@@ -97,14 +97,16 @@ PROTOBUF = pack([log("gen_ai.choice"), log("gen_ai.user.message")])
 )
 def test_spans_and_log_records_are_told_apart(value, signal, n_spans, n_logs):
     parts = split_parts(value, signal)
-    assert (len(parts.spans), len(parts.logs), parts.refused, parts.refused_logs) == (n_spans, n_logs, [], [])
+    assert (len(parts.spans), len(parts.logs), parts.refused) == (n_spans, n_logs, [])
 
 
 def test_what_is_refused_is_told_by_its_signal():
     bad_span = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}
     parts = split_parts(orjson.dumps([bad_span, orjson.loads(document({"traceId": "y"}))]))
-    assert [r.reason.split(":")[0] for r in parts.refused] == ["bad_trace_id"]
-    assert [r.reason.split(":")[0] for r in parts.refused_logs] == ["bad_trace_id"]
+    assert [(r.reason.split(":")[0], r.signal) for r in parts.refused] == [
+        ("bad_trace_id", TRACES),
+        ("bad_trace_id", LOGS),
+    ]
 
 
 def test_a_signal_that_is_neither_is_refused_with_a_sentence():

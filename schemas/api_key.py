@@ -1,0 +1,93 @@
+"""Keys that senders show the gateway: `swk_<id>_<secret>`, 256 random bits; only the hash of the whole is kept. Pure.
+
+A key is of one tenant and may only bring spans. Rotation is two live keys: make the second, move the senders, revoke the first.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+PREFIX = "swk"
+SECRET_BYTES = 32
+ID_BYTES = 4
+TENANT_CHARS_MAX = 100
+KEYS_MAX = 10_000
+
+
+class KeyRecord(NamedTuple):
+    """One key as the file has it."""
+
+    id: str  # 8 hex digits: names the key to people, and finds it
+    sha256: str  # hex, of the whole key
+    tenant: str
+    created_at: str
+    revoked_at: str = ""  # "": it lives
+    note: str = ""
+
+
+class BadKeyFile(ValueError):
+    """A key file that cannot be used; the sentence says why."""
+
+
+def spell(id_: str, secret: str) -> str:
+    """The key that a sender is given."""
+    return f"{PREFIX}_{id_}_{secret}"
+
+
+def hashed(key: str) -> str:
+    """What is kept of it."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Keys:
+    """The live keys of one file, by id."""
+
+    def __init__(self, records: Iterable[KeyRecord] = ()) -> None:
+        self._live = {record.id: record for record in records if not record.revoked_at}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def tenant_of(self, authorization: str | None) -> str | None:
+        """The tenant of `Bearer <key>`; None for anything else. Takes as long for a wrong secret as for a right one."""
+        scheme, _, key = (authorization or "").strip().partition(" ")
+        parts = key.strip().split("_", 2)
+        if scheme.lower() != "bearer" or len(parts) != 3 or parts[0] != PREFIX:
+            return None
+        record = self._live.get(parts[1])
+        kept = record.sha256 if record is not None else hashed("")
+        return record.tenant if hmac.compare_digest(kept, hashed(key.strip())) and record is not None else None
+
+
+def read_keys(text: bytes, source: str) -> list[KeyRecord]:
+    """The records of a key file, in their order. Raises BadKeyFile."""
+    try:
+        document: Any = orjson.loads(text)
+        given = document["keys"]
+        records = [_record(fields) for fields in given]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadKeyFile(f"{source} is no key file ({error}): make one with `stepwatch keys create`") from error
+    if len(records) > KEYS_MAX:
+        raise BadKeyFile(f"{source} has {len(records)} keys, more than {KEYS_MAX}")
+    twice = (
+        {record.id for record in records if sum(other.id == record.id for other in records) > 1} if records else set()
+    )
+    if twice:
+        raise BadKeyFile(f"{source} has key {min(twice)} twice")
+    return records
+
+
+def _record(fields: Mapping[str, Any]) -> KeyRecord:
+    known = {name: fields[name] for name in KeyRecord._fields if name in fields}
+    record = KeyRecord(**known)
+    if not all(isinstance(value, str) for value in record) or len(record.sha256) != 64 or not record.tenant:
+        raise ValueError(f"key {fields.get('id')!r} lacks an id, a hash or a tenant")
+    return record
+
+
+def write_keys(records: Iterable[KeyRecord]) -> bytes:
+    """The file of these records."""
+    return orjson.dumps({"keys": [record._asdict() for record in records]}, option=orjson.OPT_INDENT_2) + b"\n"
