@@ -1,4 +1,4 @@
-"""The sender's side of OTLP/HTTP: batches of spans, sent until the gateway has said what became of each.
+"""The sender's side of OTLP/HTTP: batches of spans or log records, sent until the gateway has said what became of each.
 
 Bounded memory: what waits is one batch per request in flight. Repeats what a sender must repeat (429, 502, 503, 504,
 a lost connection) with backoff, honouring Retry-After; everything else is final.
@@ -9,8 +9,9 @@ import io
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import aiohttp
 from google.protobuf.message import DecodeError
@@ -34,7 +35,7 @@ _REASON = re.compile(r"(?:: |; )([a-z_]+) \((\d+)\): ")
 
 @dataclass(slots=True)
 class Sums:
-    """What became of the spans: each one read is accepted or refused in the end."""
+    """What became of the spans, or of the log records: each one read is accepted or refused in the end."""
 
     accepted: int = 0
     refused: int = 0
@@ -50,6 +51,20 @@ class Sums:
         self.examples.setdefault(reason, sentence)
 
 
+class Batch(NamedTuple):
+    """What one request carries: raw spans, or raw log records."""
+
+    signal: str
+    raws: list[RawSpan]
+
+
+class Door(NamedTuple):
+    """Where a signal is posted to, and what became of it."""
+
+    url: str
+    sums: Sums
+
+
 class _TryAgain(Exception):
     """The sender may repeat; `after_s` is what the gateway asked for."""
 
@@ -61,15 +76,15 @@ class _TryAgain(Exception):
 class Sender:
     """Sends batches to one gateway, some at a time. Use inside `async with aiohttp.ClientSession()`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, sums: Sums) -> None:
+    def __init__(self, session: aiohttp.ClientSession, doors: Mapping[str, Door]) -> None:
+        """`doors` by signal; every batch has one."""
         self._session = session
-        self._url = url
-        self._sums = sums
+        self._doors = doors
         self._last_answer: float | None = None  # when the gateway last took or refused something for good
         self._started = time.monotonic()
 
-    async def send_all(self, batches: Iterable[list[RawSpan]], *, rate: float, concurrency: int) -> None:
-        """Send every batch; at most `rate` spans a second (0: as fast as they are acknowledged).
+    async def send_all(self, batches: Iterable[Batch], *, rate: float, concurrency: int) -> None:
+        """Send every batch; at most `rate` of them a second (0: as fast as they are acknowledged).
 
         Raises UserError when the gateway does not answer.
         """
@@ -80,28 +95,28 @@ class Sender:
                 for batch in batches:
                     await turn.acquire()
                     requests.create_task(self._send(batch)).add_done_callback(lambda _: turn.release())
-                    sent += len(batch)
+                    sent += len(batch.raws)
                     await asyncio.sleep(self._started + sent / rate - time.monotonic() if rate else 0)
         except ExceptionGroup as failures:  # of the requests in flight: the first says it all
             raise failures.exceptions[0] from None
 
-    async def _send(self, batch: list[RawSpan]) -> None:
-        body, delay = pack(batch), BACKOFF_MIN_S
+    async def _send(self, batch: Batch) -> None:
+        body, delay, door = pack(batch.raws), BACKOFF_MIN_S, self._doors[batch.signal]
         while True:
             try:
-                await self._post(body, len(batch))
+                await self._post(door, body, len(batch.raws))
             except _TryAgain as trouble:
-                self._check_patience(trouble)
+                self._check_patience(door, trouble)
                 await asyncio.sleep(max(delay, trouble.after_s))
                 delay = min(2 * delay, BACKOFF_MAX_S)
             else:
                 self._last_answer = time.monotonic()
                 return
 
-    async def _post(self, body: bytes, n_spans: int) -> None:
+    async def _post(self, door: Door, body: bytes, n: int) -> None:
         headers = {"Content-Type": PROTOBUF}
         try:
-            async with self._session.post(self._url, data=io.BytesIO(body), headers=headers) as response:
+            async with self._session.post(door.url, data=io.BytesIO(body), headers=headers) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _TryAgain(_trouble(error)) from error
@@ -109,29 +124,31 @@ class Sender:
             sentence = f"HTTP {response.status}: {_message(answer)}"
             raise _TryAgain(sentence, _seconds(response.headers.get("Retry-After")))
         if response.status != 200:
-            self._sums.refuse(f"http_{response.status}", n_spans, _message(answer))
+            door.sums.refuse(f"http_{response.status}", n, _message(answer))
         else:
-            self._tally(answer, n_spans)
+            _tally(door.sums, answer, n)
 
-    def _tally(self, answer: bytes, n_spans: int) -> None:
-        told = ExportTraceServiceResponse.FromString(answer).partial_success
-        self._sums.accepted += n_spans - told.rejected_spans
-        listed = [(reason, int(n)) for reason, n in _REASON.findall(told.error_message)]
-        if sum(n for _, n in listed) != told.rejected_spans:
-            listed = [("refused", told.rejected_spans)] if told.rejected_spans else []
-        for reason, n in listed:
-            self._sums.refuse(reason, n, told.error_message)
-
-    def _check_patience(self, trouble: _TryAgain) -> None:
+    def _check_patience(self, door: Door, trouble: _TryAgain) -> None:
         since = self._started if self._last_answer is None else self._last_answer
         nobody = (
             isinstance(trouble.__cause__, aiohttp.ClientConnectorError | TimeoutError) and self._last_answer is None
         )
         if time.monotonic() - since > (FIRST_PATIENCE_S if nobody else PATIENCE_S):
             raise UserError(
-                f"the gateway at {self._url} does not take spans ({trouble}): is it running? `stepwatch status` tells; "
-                f"{self._sums.accepted} spans were accepted before"
+                f"the gateway at {door.url} does not take spans ({trouble}): is it running? `stepwatch status` tells; "
+                f"{door.sums.accepted} spans were accepted before"
             ) from trouble
+
+
+def _tally(sums: Sums, answer: bytes, n: int) -> None:
+    """Take an answer of success in. That to log records has the same fields under the same numbers."""
+    told = ExportTraceServiceResponse.FromString(answer).partial_success
+    sums.accepted += n - told.rejected_spans
+    listed = [(reason, int(n)) for reason, n in _REASON.findall(told.error_message)]
+    if sum(n for _, n in listed) != told.rejected_spans:
+        listed = [("refused", told.rejected_spans)] if told.rejected_spans else []
+    for reason, n in listed:
+        sums.refuse(reason, n, told.error_message)
 
 
 def _trouble(error: Exception) -> str:

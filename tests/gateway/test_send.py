@@ -16,15 +16,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiokafka.errors import KafkaConnectionError
 from click.testing import Result
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from typer.testing import CliRunner
 
-from schemas.otlp import pack
+from schemas.otlp import pack, split
 from schemas.span import RawSpan
 from streams.console import send
 from streams.console.errors import UserError
 from streams.gateway.http import Gateway
 from streams.local.state import DataDirLock, StackState, write_state
 from tests.gateway.fakes import ListLog, request, serialised, span, trace_id
+from tests.otlp_logs import log
 
 Run = Callable[..., Awaitable[Result]]
 
@@ -119,7 +121,7 @@ async def test_refused_spans_are_counted_by_reason_with_an_example_and_the_exit_
 
 UNREADABLE = [
     ("a.jsonl", line(1) + b"{oops\n" + line(2), "a.jsonl:2: not JSON", 2),
-    ("a.jsonl", line(1) + b'{"resourceLogs": []}\n' + line(2), "a.jsonl:2: not an OTLP trace export", 2),
+    ("a.jsonl", line(1) + b'{"resourceMetrics": []}\n' + line(2), "a.jsonl:2: not an OTLP trace export", 2),
     ("a.pb", delimited(request(span(1)), request(span(2)))[:-3], "a.pb: record 2 of ", 1),
     ("a.jsonl.gz", gzip.compress(line(1) * 9)[:-9], "a.jsonl.gz: cannot be read", 0),
     ("a.jsonl.gz", b"not gzip", "a.jsonl.gz: cannot be read", 0),
@@ -171,6 +173,38 @@ async def test_what_the_gateway_cannot_take_now_is_sent_again_until_it_can(
     done = await asyncio.wait_for(sending, 20)
     assert "sent 2 spans, accepted 2, refused 0" in done.stdout
     assert log.spans == serialised(span(1), span(2))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.pb"])
+async def test_log_records_go_to_their_own_door_in_batches_of_their_own(tmp_path: Path, name: str) -> None:
+    got: dict[str, list[bytes]] = {}
+
+    async def take(request: web.Request) -> web.Response:
+        got.setdefault(request.path, []).extend(raw.span for raw in split(await request.read()))
+        rejected = {"rejected_log_records": 1, "error_message": "refused 1 of 3: bad_trace_id (1): no"}
+        answer = ExportLogsServiceResponse(partial_success=rejected if request.path == "/v1/logs" else None)
+        return web.Response(body=answer.SerializeToString())
+
+    app = web.Application()
+    app.router.add_post("/v1/{signal}", take)
+    server = TestServer(app)
+    await server.start_server()
+    logs = [log("gen_ai.choice", n=n) for n in (1, 2, 3)]
+    record = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "7"}, {"timeUnixNano": "x"}]}]}]}\n'
+    content = line(1) + record + line(2) if name == "a.jsonl" else delimited(request(span(1)), pack(logs))
+    (tmp_path / name).write_bytes(content)
+    done = await asyncio.to_thread(command, tmp_path / name, "--endpoint", str(server.make_url("/")))
+    await server.close()
+    if name == "a.jsonl":
+        assert [len(raws) for raws in got.values()] == [2, 1] and [*got] == ["/v1/traces", "/v1/logs"]
+        assert "sent 2 spans, accepted 2, refused 0" in done.stdout
+        assert "sent 2 log records, accepted 0, refused 2" in done.stdout
+        assert "1 x bad_time, for example:" in done.stderr
+    else:
+        assert got["/v1/logs"] == [raw.span for raw in logs]
+        assert "sent 3 log records, accepted 2, refused 1" in done.stdout
+    assert "1 x bad_trace_id, for example: refused 1 of 3" in done.stderr
+    assert done.exit_code == 1
 
 
 async def test_an_error_for_good_is_not_repeated(tmp_path: Path) -> None:
