@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     gateway_tls_keyfile: Path | None = None
     gateway_tls_client_ca: Path | None = None  # then clients must show a certificate of this authority
     gateway_key: SecretStr | None = None  # what `stepwatch send` shows
+    gateway_cors_origins: str = ""  # pages that may send from a browser: https://shop.example.com,...; * for all
     gateway_linger_ms: int = Field(default=20, ge=0)  # how long spans wait to be packed with others of their partition
 
     # What a part says of itself: /livez, /readyz, /metrics, /version. Off without a port.

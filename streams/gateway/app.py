@@ -39,7 +39,11 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     log = SpanLog(settings)
     await log.start()
     gateway = Gateway(
-        log, linger_s=settings.gateway_linger_ms / 1000, partitioner=settings.record_partitioner, access=access
+        log,
+        linger_s=settings.gateway_linger_ms / 1000,
+        partitioner=settings.record_partitioner,
+        access=access,
+        cors_origins=[origin.strip() for origin in settings.gateway_cors_origins.split(",") if origin.strip()],
     )
     runner = web.AppRunner(
         gateway.application(),

@@ -1,20 +1,30 @@
 """A request's body within its bounds: counted while it is read, unpacked as it comes, stopped at the first bound.
 
-Nothing is buffered that was not counted: a gzip bomb costs one step of the unpacker, not its own size.
+Nothing is buffered that was not counted: a bomb costs one step of the unpacker, not its own size.
 """
 
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
 
+import zstandard
 from aiohttp import web
 
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused
 from streams.gateway.budget import Budget
-from streams.gateway.limits import BODY_BYTES_MAX, BODY_TIMEOUT_S, COMPRESSED_BYTES_MAX, RATIO_FREE_BYTES, RATIO_MAX
+from streams.gateway.limits import (
+    BODY_BYTES_MAX,
+    BODY_TIMEOUT_S,
+    COMPRESSED_BYTES_MAX,
+    MIB,
+    RATIO_FREE_BYTES,
+    RATIO_MAX,
+)
 
 GZIP_WBITS = 31
 STEP_BYTES = 256 * 1024  # unpacked at a time
+ZSTD_STEP_BYTES = 256  # packed; zstd packs at most some 33,000 to one, so a step puts out 8 MB at most
+ZSTD_WINDOW_MAX = 8 * MIB  # what the format asks every reader to support
 
 
 def encoding_of(request: web.Request) -> Encoding:
@@ -54,52 +64,98 @@ def _parts(request: web.Request) -> AsyncIterator[bytes]:
         case "identity" | "":
             return request.content.iter_any()
         case "gzip":
-            return _unpacked(request)
+            return _unpacked(request, Gunzip())
+        case "zstd":
+            return _unpacked(request, Unzstd())
         case other:
-            raise Refused(415, f"content encoding {other!r} is not taken: send gzip or none")
+            raise Refused(415, f"content encoding {other!r} is not taken: send gzip, zstd or none")
 
 
-async def _unpacked(request: web.Request) -> AsyncIterator[bytes]:
-    gzip = Gunzip()
+async def _unpacked(request: web.Request, packed: "Unpacker") -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_any():
-        for part in gzip.feed(chunk):
+        for part in packed.feed(chunk):
             yield part
-    gzip.end()
+    packed.end()
 
 
-class Gunzip:
-    """Streaming gunzip of one member that stops at the bounds. Raises Refused (400, 413)."""
+class Unpacker:
+    """Streaming decompression of one body that stops at the bounds. Raises Refused (400, 413)."""
+
+    name: str
 
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj(GZIP_WBITS)
         self._bytes_in = self._bytes_out = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What these bytes unpack to, in steps of bounded size."""
         self._bytes_in += len(chunk)
         if self._bytes_in > COMPRESSED_BYTES_MAX:
-            raise Refused(413, f"gzip body over {COMPRESSED_BYTES_MAX} bytes: send smaller batches")
-        while chunk:
-            if self._stream.eof:
-                raise Refused(400, "bytes follow the end of the gzip body")
-            part = self._step(chunk)
-            self._check_ratio(len(part))
+            raise Refused(413, f"{self.name} body over {COMPRESSED_BYTES_MAX} bytes: send smaller batches")
+        for part in self._unpack(chunk):
+            self._bytes_out += len(part)
+            if self._bytes_out > max(RATIO_FREE_BYTES, RATIO_MAX * self._bytes_in):
+                raise Refused(413, f"{self.name} body unpacks to more than {RATIO_MAX} times its size")
             if part:
                 yield part
-            chunk = self._stream.unconsumed_tail or self._stream.unused_data
 
     def end(self) -> None:
         """Check that the body is whole."""
-        if not self._stream.eof:
-            raise Refused(400, "the gzip body ends early")
+        if not self._is_whole():
+            raise Refused(400, f"the {self.name} body ends early")
 
-    def _step(self, chunk: bytes) -> bytes:
-        try:
-            return self._stream.decompress(chunk, STEP_BYTES)
-        except zlib.error as error:
-            raise Refused(400, f"the body is not gzip: {error}") from error
+    def _unpack(self, chunk: bytes) -> Iterator[bytes]:
+        raise NotImplementedError
 
-    def _check_ratio(self, size: int) -> None:
-        self._bytes_out += size
-        if self._bytes_out > max(RATIO_FREE_BYTES, RATIO_MAX * self._bytes_in):
-            raise Refused(413, f"gzip body unpacks to more than {RATIO_MAX} times its size")
+    def _is_whole(self) -> bool:
+        raise NotImplementedError
+
+    def _trailing(self) -> Refused:
+        return Refused(400, f"bytes follow the end of the {self.name} body")
+
+
+class Gunzip(Unpacker):
+    """One gzip member."""
+
+    name = "gzip"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream = zlib.decompressobj(GZIP_WBITS)
+
+    def _unpack(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk:
+            if self._stream.eof:
+                raise self._trailing()
+            try:
+                part = self._stream.decompress(chunk, STEP_BYTES)
+            except zlib.error as error:
+                raise Refused(400, f"the body is not gzip: {error}") from error
+            chunk = self._stream.unconsumed_tail or self._stream.unused_data
+            yield part
+
+    def _is_whole(self) -> bool:
+        return self._stream.eof
+
+
+class Unzstd(Unpacker):
+    """One zstd frame. It cannot be told how much to put out, so it is fed so little that no step is a bomb."""
+
+    name = "zstd"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX).decompressobj()
+
+    def _unpack(self, chunk: bytes) -> Iterator[bytes]:
+        for at in range(0, len(chunk), ZSTD_STEP_BYTES):
+            if self._stream.eof:
+                raise self._trailing()
+            try:
+                yield self._stream.decompress(chunk[at : at + ZSTD_STEP_BYTES])
+            except zstandard.ZstdError as error:
+                raise Refused(400, f"the body is not zstd: {error}") from error
+        if self._stream.unused_data:
+            raise self._trailing()
+
+    def _is_whole(self) -> bool:
+        return bool(self._stream.eof)

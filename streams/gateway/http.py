@@ -5,6 +5,7 @@ at once with 429 or 503, which a sender repeats; nothing waits in a queue withou
 """
 
 import asyncio
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from streams.gateway.admission import Admitted, admit
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
 from streams.gateway.body import encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
+from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
 from streams.gateway.packer import Answer, Packer
@@ -50,8 +52,10 @@ class Gateway:
         budget: Budget | None = None,
         requests_max: int = REQUESTS_MAX,
         access: Access | None = None,
+        cors_origins: Sequence[str] = (),
     ) -> None:
-        """Without `access` anybody may send, as the default tenant."""
+        """Without `access` anybody may send, as the default tenant. Pages of `cors_origins` may send from a browser."""
+        self._cors_origins = cors_origins
         self._access = access or Access(None)
         self._log = log
         self._partitioner = partitioner
@@ -66,6 +70,8 @@ class Gateway:
         """The routes. Serve it with `auto_decompress=False`: unpacking is ours, and bounded."""
         app = web.Application()
         app.router.add_post("/v1/traces", self.traces)
+        if self._cors_origins:
+            app.router.add_options("/v1/traces", self.preflight)
         app.router.add_post("/v1/{signal:logs|metrics}", self.other_signal)
         app.router.add_get("/livez", self.livez)
         app.router.add_get("/readyz", self.readyz)
@@ -82,7 +88,13 @@ class Gateway:
         except OverBudget as over:
             response = failure(_spoken(request), Refused(503, f"try again: {over}"))
         self.counts.requests[response.status] += 1
+        response.headers.update(answer_headers(request.headers.get("Origin"), self._cors_origins))
         return response
+
+    async def preflight(self, request: web.Request) -> web.Response:
+        """`OPTIONS /v1/traces`: a browser asks whether a page may send."""
+        granted = preflight_headers(request.headers.get("Origin"), self._cors_origins)
+        return web.Response(status=204 if granted else 403, headers=granted)
 
     async def other_signal(self, request: web.Request) -> web.Response:
         """`POST /v1/logs`, `/v1/metrics`: not ours, said so that a sender's own log shows the cure."""

@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Iterable
 
 import pytest
+import zstandard
 
 from streams.gateway.answers import Refused
-from streams.gateway.body import STEP_BYTES, Gunzip
+from streams.gateway.body import STEP_BYTES, Gunzip, Unzstd
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.limits import COMPRESSED_BYTES_MAX, MIB, RATIO_FREE_BYTES, RATIO_MAX
 
@@ -78,3 +79,45 @@ def test_a_budget_takes_up_to_its_ceiling_and_nothing_of_what_would_pass_it() ->
     budget.give_back(4)
     budget.take(4)
     assert budget.held == 10
+
+
+def unzstd(chunks: Iterable[bytes]) -> bytes:
+    stream = Unzstd()
+    parts = [part for chunk in chunks for part in stream.feed(chunk)]
+    stream.end()
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 65_536])
+def test_a_zstd_body_is_unpacked_whatever_the_chunks_of_the_network(chunk: int) -> None:
+    body = os.urandom(3_000) * 3
+    assert unzstd(in_chunks(zstandard.compress(body), chunk)) == body
+
+
+def test_a_zstd_bomb_is_stopped_at_its_ratio_and_never_unpacked_whole() -> None:
+    bomb = zstandard.compress(bytes(400 * MIB), 19)
+    stream, unpacked = Unzstd(), 0
+    with pytest.raises(Refused, match=f"more than {RATIO_MAX} times") as caught:  # noqa: PT012 - counted as it comes
+        for chunk in in_chunks(bomb, 1_000):
+            for part in stream.feed(chunk):
+                unpacked += len(part)
+    assert caught.value.status == 413
+    assert unpacked <= 16 * MIB
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"plain text", "the body is not zstd"),
+        (gzip.compress(b"abc"), "the body is not zstd"),
+        (zstandard.compress(b"abc" * 900)[:-3], "ends early"),
+        (b"", "ends early"),
+        (zstandard.compress(b"abc") + b"more", "bytes follow"),
+        (zstandard.compress(b"abc") * 900, "bytes follow"),
+        (b"\x28\xb5\x2f\xfd\x00\xf8", "not zstd|ends early"),  # asks for a window of gigabytes
+    ],
+)
+def test_what_is_not_one_whole_zstd_body_is_refused(body: bytes, sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence) as caught:
+        unzstd([body])
+    assert caught.value.status == 400

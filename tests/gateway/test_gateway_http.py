@@ -103,7 +103,7 @@ async def test_an_empty_export_is_a_success(serve: Serve, data: bytes, headers: 
 
 REFUSED = [
     (b"x", {"Content-Type": "text/plain"}, 415, "content type 'text/plain' is not taken"),
-    (b"x", PROTOBUF | {"Content-Encoding": "zstd"}, 415, "content encoding 'zstd' is not taken: send gzip or none"),
+    (b"x", PROTOBUF | {"Content-Encoding": "br"}, 415, "content encoding 'br' is not taken: send gzip, zstd or none"),
     (b"x", PROTOBUF | {"Content-Encoding": "gzip, gzip"}, 415, "content encoding 'gzip, gzip' is not taken"),
     (b"\xff", PROTOBUF, 400, "not an OTLP trace export"),
     (b"{", JSON, 400, "not JSON"),
@@ -216,3 +216,28 @@ def test_an_address_that_others_reach_is_refused_unless_it_is_asked_for(host: st
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_loopback_address_is_bound_without_more_ado(host: str) -> None:
     check_start(Settings(gateway_host=host))
+
+
+PAGE = "https://shop.example.com"
+
+
+async def test_a_page_that_is_named_may_send_from_a_browser(serve: Serve) -> None:
+    log, client = await serve(cors_origins=(PAGE,))
+    asked = await client.options("/v1/traces", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
+    assert asked.status == 204
+    assert asked.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "content-type" in asked.headers["Access-Control-Allow-Headers"]
+    sent = await client.post("/v1/traces", data=request(span(1)), headers={**PROTOBUF, "Origin": PAGE})
+    assert (sent.status, sent.headers["Access-Control-Allow-Origin"]) == (200, PAGE)
+    assert log.spans == serialised(span(1))
+
+
+async def test_a_page_that_is_not_named_is_not_let_in(serve: Serve) -> None:
+    _, client = await serve(cors_origins=(PAGE,))
+    asked = await client.options("/v1/traces", headers={"Origin": "https://evil.example.com"})
+    assert asked.status == 403
+    assert "Access-Control-Allow-Origin" not in asked.headers
+    _, closed = await serve()
+    assert (await closed.options("/v1/traces", headers={"Origin": PAGE})).status == 405
+    answer = await closed.post("/v1/traces", data=request(span(1)), headers={**PROTOBUF, "Origin": PAGE})
+    assert "Access-Control-Allow-Origin" not in answer.headers
