@@ -4,12 +4,15 @@ A span is looked at just enough to know that it can be read and to which trace i
 scorer's.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from schemas.otlp import InvalidOtlp, parse_resource, parse_span, split
+from schemas.dialects.logged import is_content, name_of
+from schemas.otlp import InvalidOtlp, parse_log, parse_resource, parse_span, split
 from schemas.otlp_json import Refusal, spans_of_json
+from schemas.otlp_json_logs import logs_of_json
 from schemas.partition import Partitioner, partition_of_trace
 from schemas.span import RawSpan
 from streams.gateway.answers import JSON, Encoding, Refused
@@ -24,10 +27,11 @@ class Admitted(NamedTuple):
     by_partition: dict[int, list[RawSpan]]
     refusals: list[Refusal]
     n_good: int
+    n_ignored: int = 0  # log records that tell nothing of a span: an application's own
 
     @property
     def n_spans(self) -> int:
-        """Spans of the request, good and refused."""
+        """Spans (or log records) of the request, good and refused."""
         return self.n_good + len(self.refusals)
 
 
@@ -39,14 +43,38 @@ def admit(body: bytes, encoding: Encoding, partitions: int, partitioner: Partiti
             413, f"{len(spans) + len(refusals)} spans in one request, {SPANS_MAX} at most: send smaller batches"
         )
     by_trace: dict[bytes, list[RawSpan]] = {}
-    check = _Check()
+    check = _Check(_span_verdict)
     for raw in spans:
         verdict = check(raw)
+        assert verdict is not None, "no span is left out"
         if isinstance(verdict, Refusal):
             refusals.append(verdict)
         else:
             by_trace.setdefault(verdict, []).append(raw)
     return Admitted(_places(by_trace, partitions, partitioner), refusals, sum(map(len, by_trace.values())))
+
+
+def admit_logs(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
+    """Sort a request's log records: those that hold content of a span are taken, what an application logs otherwise is left
+    out. Raises Refused (400, 413) when the request as a whole cannot be taken."""
+    try:
+        logs, refusals = logs_of_json(body) if encoding == JSON else (split(body), []) if body else ([], [])
+    except InvalidOtlp as error:
+        raise Refused(400, str(error)) from error
+    if len(logs) + len(refusals) > SPANS_MAX:
+        raise Refused(413, f"{len(logs)} log records in one request, {SPANS_MAX} at most: send smaller batches")
+    by_trace: dict[bytes, list[RawSpan]] = {}
+    ignored, check = 0, _Check(_log_verdict)
+    for raw in logs:
+        verdict = check(raw)
+        if verdict is None:
+            ignored += 1
+        elif isinstance(verdict, Refusal):
+            refusals.append(verdict)
+        else:
+            by_trace.setdefault(verdict, []).append(raw)
+    places = _places(by_trace, partitions, partitioner)
+    return Admitted(places, refusals, sum(map(len, by_trace.values())), ignored)
 
 
 def _read(body: bytes, encoding: Encoding) -> tuple[list[RawSpan], list[Refusal]]:
@@ -70,24 +98,20 @@ def _places(
 class _Check:
     """Looks at one span after the other; remembers the resource it saw last, which the next span mostly shares."""
 
-    def __init__(self) -> None:
+    def __init__(self, verdict: Callable[[bytes], bytes | Refusal | None]) -> None:
+        self._verdict = verdict
         self._resource: bytes | None = None
         self._broken = ""
 
-    def __call__(self, raw: RawSpan) -> bytes | Refusal:
-        """The trace id of a good span, or why it is refused."""
+    def __call__(self, raw: RawSpan) -> bytes | Refusal | None:
+        """The trace id of a good span, or why it is refused; None for what is to be left out."""
         too_large = _too_large(raw)
         if too_large:
             return too_large
         broken = self._broken_resource(raw.resource)
         if broken:
             return Refusal("broken_resource", f"a resource is not OTLP: {broken}")
-        try:
-            span = parse_span(raw.span)
-        except DecodeError as error:
-            return Refusal("broken_span", f"a span is not OTLP: {error}")
-        trace_id = bytes(span.trace_id)
-        return _bad_id(trace_id, span.span_id) or trace_id
+        return self._verdict(raw.span)
 
     def _broken_resource(self, resource: bytes) -> str:
         if resource is not self._resource:
@@ -97,6 +121,26 @@ class _Check:
             except DecodeError as error:
                 self._broken = str(error)
         return self._broken
+
+
+def _span_verdict(raw: bytes) -> bytes | Refusal:
+    try:
+        span = parse_span(raw)
+    except DecodeError as error:
+        return Refusal("broken_span", f"a span is not OTLP: {error}")
+    trace_id = bytes(span.trace_id)
+    return _bad_id(trace_id, span.span_id) or trace_id
+
+
+def _log_verdict(raw: bytes) -> bytes | Refusal | None:
+    try:
+        log = parse_log(raw)
+        if not (log.trace_id or log.span_id) or not is_content(name_of(log.event_name, log.attributes), log.attributes):
+            return None
+    except (DecodeError, UnicodeDecodeError) as error:
+        return Refusal("broken_log_record", f"a log record is not OTLP: {error}")
+    trace_id = bytes(log.trace_id)
+    return _bad_id(trace_id, log.span_id) or trace_id
 
 
 def _bad_id(trace_id: bytes, span_id: bytes) -> Refusal | None:

@@ -11,9 +11,11 @@ from typing import Literal
 import orjson
 from aiohttp import web
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from schemas.otlp_json import Refusal
+from schemas.signal import TRACES
 from streams.gateway.limits import RETRY_AFTER_S
 
 Encoding = Literal["application/x-protobuf", "application/json"]
@@ -31,25 +33,33 @@ class Refused(Exception):
         self.status = status
 
 
-def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int) -> web.Response:
-    """200: every span is in Kafka, but for the refused ones."""
-    response = response_of(refusals, n_spans)
+def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int, signal: str = TRACES) -> web.Response:
+    """200: every span (or log record) is in Kafka, but for the refused ones."""
+    response = response_of(refusals, n_spans, signal)
     if encoding == PROTOBUF:
         return web.Response(body=response.SerializeToString(), content_type=PROTOBUF)
     partial = {
-        "rejectedSpans": str(len(refusals)),
+        "rejectedSpans" if signal == TRACES else "rejectedLogRecords": str(len(refusals)),
         "errorMessage": response.partial_success.error_message,
     }
     return web.Response(body=orjson.dumps({"partialSuccess": partial} if refusals else {}), content_type=JSON)
 
 
-def response_of(refusals: Sequence[Refusal], n_spans: int) -> ExportTraceServiceResponse:
-    """What became of the spans of a request that was taken."""
-    response = ExportTraceServiceResponse()
+def response_of(
+    refusals: Sequence[Refusal], n_spans: int, signal: str = TRACES
+) -> ExportTraceServiceResponse | ExportLogsServiceResponse:
+    """What became of the spans or log records of a request that was taken."""
+    if signal == TRACES:
+        of_traces = ExportTraceServiceResponse()
+        if refusals:
+            of_traces.partial_success.rejected_spans = len(refusals)
+            of_traces.partial_success.error_message = refused_sentence(refusals, n_spans, "spans")
+        return of_traces
+    of_logs = ExportLogsServiceResponse()
     if refusals:
-        response.partial_success.rejected_spans = len(refusals)
-        response.partial_success.error_message = refused_sentence(refusals, n_spans)
-    return response
+        of_logs.partial_success.rejected_log_records = len(refusals)
+        of_logs.partial_success.error_message = refused_sentence(refusals, n_spans, "log records")
+    return of_logs
 
 
 def failure(encoding: Encoding, refused: Refused) -> web.Response:
@@ -71,9 +81,9 @@ def status_code(refused: Refused) -> int:
     return codes.get(refused.status, INVALID_ARGUMENT)
 
 
-def refused_sentence(refusals: Sequence[Refusal], n_spans: int) -> str:
+def refused_sentence(refusals: Sequence[Refusal], n_spans: int, what: str = "spans") -> str:
     """How many were refused, and per reason how many with one example; the most frequent reasons first."""
     counts = Counter(refusal.reason for refusal in refusals)
     examples = {refusal.reason: refusal.detail for refusal in reversed(refusals)}
     shown = [f"{reason} ({n}): {examples[reason]}" for reason, n in counts.most_common(REASONS_SHOWN_MAX)]
-    return f"refused {len(refusals)} of {n_spans} spans: " + "; ".join(shown)
+    return f"refused {len(refusals)} of {n_spans} {what}: " + "; ".join(shown)

@@ -6,8 +6,11 @@ HTTP status.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from schemas.signal import LOGS
 
 
 @dataclass(slots=True)
@@ -17,10 +20,30 @@ class GatewayCounts:
     accepted_spans: int = 0
     refused_spans: Counter[str] = field(default_factory=Counter)  # by reason
     retried_spans: int = 0  # answered with 503 after they were read
+    accepted_logs: int = 0
+    refused_logs: Counter[str] = field(default_factory=Counter)  # by reason
+    retried_logs: int = 0
+    ignored_logs: int = 0  # records that hold nothing of a span: an application's own log
     records: int = 0  # acknowledged by Kafka
     record_bytes: int = 0
     failed_records: int = 0  # sends that Kafka did not take
     requests: Counter[int] = field(default_factory=Counter)  # by HTTP status
+
+    def settle(self, signal: str, accepted: int, refused: Iterable[str]) -> None:
+        """Spans or log records of a request that was answered for good."""
+        if signal == LOGS:
+            self.accepted_logs += accepted
+            self.refused_logs.update(refused)
+        else:
+            self.accepted_spans += accepted
+            self.refused_spans.update(refused)
+
+    def retry(self, signal: str, n: int) -> None:
+        """Of a request that must come again."""
+        if signal == LOGS:
+            self.retried_logs += n
+        else:
+            self.retried_spans += n
 
     def as_json(self) -> dict[str, Any]:
         """The totals as plain data for `/stats`."""

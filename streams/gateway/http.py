@@ -15,8 +15,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.otlp_json import Refusal
 from schemas.partition import Partitioner
+from schemas.signal import LOGS, TRACES
 from streams.gateway.access import Access
-from streams.gateway.admission import Admitted, admit
+from streams.gateway.admission import Admitted, admit, admit_logs
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
 from streams.gateway.body import encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
@@ -26,13 +27,15 @@ from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
 from streams.gateway.packer import Answer, Packer
 from streams.telemetry.health import Readiness, readiness_of
 
+ADMIT = {TRACES: admit, LOGS: admit_logs}
+
 
 class Log(Protocol):
     """What the gateway needs of the spans topic."""
 
     partitions: int
 
-    async def append(self, partition: int, record: bytes, tenant: str) -> None:
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str) -> None:
         """Return when Kafka has the record; raise KafkaError."""
 
     async def reachable(self) -> bool:
@@ -70,9 +73,10 @@ class Gateway:
         """The routes. Serve it with `auto_decompress=False`: unpacking is ours, and bounded."""
         app = web.Application()
         app.router.add_post("/v1/traces", self.traces)
+        app.router.add_post("/v1/logs", self.logs)
         if self._cors_origins:
-            app.router.add_options("/v1/traces", self.preflight)
-        app.router.add_post("/v1/{signal:logs|metrics}", self.other_signal)
+            app.router.add_options("/v1/{signal:traces|logs}", self.preflight)
+        app.router.add_post("/v1/metrics", self.metrics)
         app.router.add_get("/livez", self.livez)
         app.router.add_get("/readyz", self.readyz)
         app.router.add_get("/version", self.version)
@@ -81,8 +85,15 @@ class Gateway:
 
     async def traces(self, request: web.Request) -> web.Response:
         """`POST /v1/traces`."""
+        return await self._answered(request, TRACES)
+
+    async def logs(self, request: web.Request) -> web.Response:
+        """`POST /v1/logs`: records that hold content of a span meet their trace; all others are left out, and counted."""
+        return await self._answered(request, LOGS)
+
+    async def _answered(self, request: web.Request, signal: str) -> web.Response:
         try:
-            response = await self._bounded(request)
+            response = await self._bounded(request, signal)
         except Refused as refused:
             response = failure(_spoken(request), refused)
         except OverBudget as over:
@@ -96,10 +107,9 @@ class Gateway:
         granted = preflight_headers(request.headers.get("Origin"), self._cors_origins)
         return web.Response(status=204 if granted else 403, headers=granted)
 
-    async def other_signal(self, request: web.Request) -> web.Response:
-        """`POST /v1/logs`, `/v1/metrics`: not ours, said so that a sender's own log shows the cure."""
-        signal = request.match_info["signal"]
-        sentence = f"Stepwatch takes traces only: turn the {signal} exporter off or point it elsewhere"
+    async def metrics(self, request: web.Request) -> web.Response:
+        """`POST /v1/metrics`: not ours, said so that a sender's own log shows the cure."""
+        sentence = "Stepwatch takes traces and logs: turn the metrics exporter off or point it elsewhere"
         self.counts.requests[404] += 1
         return failure(_spoken(request), Refused(404, sentence))
 
@@ -124,7 +134,7 @@ class Gateway:
         """The running totals and what is held now."""
         return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
 
-    async def export(self, body: bytes, authorization: str | None) -> bytes:
+    async def export(self, body: bytes, authorization: str | None, signal: str = TRACES) -> bytes:
         """One request over gRPC, answered as over HTTP. Raises Refused."""
         tenant = self._access.tenant_of(authorization)
         if tenant is None:
@@ -135,55 +145,56 @@ class Gateway:
         try:
             self._budget.take(len(body))
             try:
-                admitted = admit(body, PROTOBUF, self._log.partitions, self._partitioner)
+                admitted = ADMIT[signal](body, PROTOBUF, self._log.partitions, self._partitioner)
             finally:
                 self._budget.give_back(len(body))
-            return bytes(response_of(await self._settle(admitted, tenant), admitted.n_spans).SerializeToString())
+            refusals = await self._settle(admitted, tenant, signal)
+            return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
         except OverBudget as over:
             raise Refused(503, f"try again: {over}") from over
         finally:
             self._in_progress -= 1
 
-    async def _bounded(self, request: web.Request) -> web.Response:
+    async def _bounded(self, request: web.Request, signal: str) -> web.Response:
         if self._in_progress >= self._requests_max:
             raise Refused(429, f"try again: {self._requests_max} requests are in progress")
         self._in_progress += 1
         try:
-            return await self._take(request)
+            return await self._take(request, signal)
         finally:
             self._in_progress -= 1
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _take(self, request: web.Request, signal: str) -> web.Response:
         tenant = self._access.tenant_of(request.headers.get("Authorization"))  # before a byte of the body is read
         if tenant is None:
             raise Refused(401, "unauthorized")
         encoding = encoding_of(request)
-        admitted = await self._read(request, encoding)
-        return success(encoding, await self._settle(admitted, tenant), admitted.n_spans)
+        admitted = await self._read(request, encoding, signal)
+        return success(encoding, await self._settle(admitted, tenant, signal), admitted.n_spans, signal)
 
-    async def _settle(self, admitted: Admitted, tenant: str) -> list[Refusal]:
-        """Put the good spans on the log; all that were refused."""
-        refusals = admitted.refusals + await self._deliver(admitted, tenant)
-        self.counts.accepted_spans += admitted.n_spans - len(refusals)
-        self.counts.refused_spans.update(refusal.reason for refusal in refusals)
+    async def _settle(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
+        """Put the good spans (or log records) on the log; all that were refused."""
+        refusals = admitted.refusals + await self._deliver(admitted, tenant, signal)
+        self.counts.settle(signal, admitted.n_spans - len(refusals), [refusal.reason for refusal in refusals])
+        self.counts.ignored_logs += admitted.n_ignored
         return refusals
 
-    async def _read(self, request: web.Request, encoding: Encoding) -> Admitted:
+    async def _read(self, request: web.Request, encoding: Encoding, signal: str) -> Admitted:
         body = await read_body(request, self._budget)
         try:
-            return admit(body, encoding, self._log.partitions, self._partitioner)
+            return ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
         finally:
             self._budget.give_back(len(body))
 
-    async def _deliver(self, admitted: Admitted, tenant: str) -> list[Refusal]:
+    async def _deliver(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Return when Kafka has answered for every good span: the ones it will never take."""
         if not admitted.n_good:
             return []
         try:
-            answers = self.packer.put(tenant, admitted.by_partition)
+            answers = self.packer.put(tenant, admitted.by_partition, signal)
             await self._acknowledged(answers)
         except (Refused, OverBudget):
-            self.counts.retried_spans += admitted.n_spans  # the refused ones too: they come again with the others
+            self.counts.retry(signal, admitted.n_spans)  # the refused ones too: they come again with the others
             raise
         n_too_large = sum(n for answer, n in answers.items() if answer.result() is not None)
         return n_too_large * [Refusal("record_too_large", "the topic's max.message.bytes is too small for this span")]

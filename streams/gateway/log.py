@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
+from schemas.signal import SIGNAL_HEADER, TRACES
 from streams.console.errors import UserError
 from streams.gateway.limits import MIB, RECORD_BYTES_MAX
 from streams.settings import Settings
@@ -43,10 +44,11 @@ class SpanLog:
         except KafkaError as error:
             raise UserError(f"the gateway cannot write to Kafka: {error}") from error
 
-    async def append(self, partition: int, record: bytes, tenant: str) -> None:
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> None:
         """Return when Kafka has the record. Raises KafkaError; MessageSizeTooLargeError when it never will take it."""
         producer = await self._connected()
         headers = [] if tenant == DEFAULT_TENANT else [(TENANT_HEADER, tenant.encode())]
+        headers += [] if signal == TRACES else [(SIGNAL_HEADER, signal.encode())]
         try:
             await producer.send_and_wait(self._settings.spans_topic, record, partition=partition, headers=headers)
         except KafkaTimeoutError:  # it waited for its turn in vain; nothing was sent

@@ -5,6 +5,7 @@ or not, and how many calls are in progress. A status that a sender must repeat c
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -13,13 +14,19 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
+from schemas.signal import LOGS, TRACES
 from streams.console.errors import UserError
 from streams.gateway.access import Tls
 from streams.gateway.answers import Refused, status_code
 from streams.gateway.limits import BODY_BYTES_MAX, GRPC_CALLS_MAX, RETRY_AFTER_S, STOP_REQUESTS_S
 
-SERVICE, METHOD = "opentelemetry.proto.collector.trace.v1.TraceService", "Export"
-Export = Callable[[bytes, str | None], Awaitable[bytes]]  # (request, authorization) -> response; raises Refused
+SERVICES = {
+    TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
+    LOGS: "opentelemetry.proto.collector.logs.v1.LogsService",
+}
+Export = Callable[
+    [bytes, str | None, str], Awaitable[bytes]
+]  # (request, authorization, signal) -> response; raises Refused
 REPEATED = (429, 503)
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -38,8 +45,9 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),  # a second gateway on the port is a mistake, not a helper
         ]
         server = grpc.aio.server(options=options, maximum_concurrent_rpcs=GRPC_CALLS_MAX)
-        handler = grpc.unary_unary_rpc_method_handler(self._answer)  # no deserialiser: bytes in, bytes out
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+        for signal, service in SERVICES.items():  # no deserialiser: bytes in, bytes out
+            handler = grpc.unary_unary_rpc_method_handler(partial(self._answer, signal))
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
         try:
             if self._tls is None:
                 server.add_insecure_port(self._address)
@@ -58,10 +66,10 @@ class GrpcServer:
         if self._server is not None:
             await self._server.stop(STOP_REQUESTS_S)
 
-    async def _answer(self, body: bytes, context: Any) -> bytes:
+    async def _answer(self, signal: str, body: bytes, context: Any) -> bytes:
         told = dict(context.invocation_metadata() or ())
         try:
-            return await self._export(body, told.get("authorization"))
+            return await self._export(body, told.get("authorization"), signal)
         except Refused as refused:
             await _abort(context, refused)
 

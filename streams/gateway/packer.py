@@ -1,4 +1,4 @@
-"""Spans of concurrent requests packed into Kafka records: one open pack per tenant and partition.
+"""Spans of concurrent requests packed into Kafka records: one open pack per tenant, partition and signal.
 
 Consumers pay per record, so spans wait up to the linger for others of their partition. A pack is cut at 256 KiB; a
 larger span gets a record of its own. What waits is counted in the budget until Kafka has answered, even where the
@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from aiokafka.errors import KafkaError
 
 from schemas.otlp import pack
+from schemas.signal import TRACES
 from schemas.span import RawSpan
 from streams.gateway.budget import Budget
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import PACK_BYTES
 
-Append = Callable[[int, bytes, str], Awaitable[None]]  # (partition, record, tenant); returns at Kafka's acknowledgement
+Append = Callable[
+    [int, bytes, str, str], Awaitable[None]
+]  # (partition, record, tenant, signal); returns at Kafka's ack
 Answer = asyncio.Future[KafkaError | None]  # of one record: None when Kafka has it
 
 SPAN_OVERHEAD, FRAME_OVERHEAD = 12, 32  # tags and lengths, rounded up
@@ -25,8 +28,7 @@ SPAN_OVERHEAD, FRAME_OVERHEAD = 12, 32  # tags and lengths, rounded up
 
 @dataclass(slots=True, eq=False)
 class _Pack:
-    tenant: str
-    partition: int
+    place: tuple[str, int, str]  # tenant, partition, signal
     answer: Answer
     timer: asyncio.TimerHandle | None = None
     spans: list[RawSpan] = field(default_factory=list)
@@ -48,18 +50,19 @@ class Packer:
         self._linger_s = linger_s
         self._budget = budget
         self._counts = counts
-        self._open: dict[tuple[str, int], _Pack] = {}
+        self._open: dict[tuple[str, int, str], _Pack] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    def put(self, tenant: str, by_partition: Mapping[int, list[RawSpan]]) -> dict[Answer, int]:
-        """Take spans in; the answers of the records that they went into, each with how many of them it holds.
+    def put(self, tenant: str, by_partition: Mapping[int, list[RawSpan]], signal: str = TRACES) -> dict[Answer, int]:
+        """Take spans in, or log records; these never share a record. The answers of the records that they went into, each with
+        how many of them it holds.
 
         Raises OverBudget; then some of the spans may reach Kafka nevertheless, and the sender sends all of them again.
         """
         answers: dict[Answer, int] = {}
         for partition, spans in by_partition.items():
             for raw in spans:
-                answer = self._add(tenant, partition, raw)
+                answer = self._add((tenant, partition, signal), raw)
                 answers[answer] = answers.get(answer, 0) + 1
         return answers
 
@@ -74,31 +77,31 @@ class Packer:
             task.cancel()
         return len(pending)
 
-    def _add(self, tenant: str, partition: int, raw: RawSpan) -> Answer:
-        current = self._open.get((tenant, partition))
+    def _add(self, place: tuple[str, int, str], raw: RawSpan) -> Answer:
+        current = self._open.get(place)
         if current is not None and current.size + current.cost(raw) > PACK_BYTES:
             self._send(current)
             current = None
         if current is None:
-            current = self._new(tenant, partition)
+            current = self._new(place)
         cost = current.cost(raw)
         self._budget.take(cost)
         current.size += cost
         current.spans.append(raw)
         return current.answer
 
-    def _new(self, tenant: str, partition: int) -> _Pack:
+    def _new(self, place: tuple[str, int, str]) -> _Pack:
         loop = asyncio.get_running_loop()
-        fresh = _Pack(tenant, partition, loop.create_future())
+        fresh = _Pack(place, loop.create_future())
         fresh.timer = loop.call_later(self._linger_s, self._send, fresh)
-        self._open[tenant, partition] = fresh
+        self._open[place] = fresh
         return fresh
 
     def _send(self, current: _Pack) -> None:
         if current.timer is not None:
             current.timer.cancel()
-        if self._open.get((current.tenant, current.partition)) is current:
-            del self._open[current.tenant, current.partition]
+        if self._open.get(current.place) is current:
+            del self._open[current.place]
         task = asyncio.create_task(self._deliver(current))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -108,7 +111,8 @@ class Packer:
         try:
             if current.spans:
                 record = pack(current.spans)
-                await self._append(current.partition, record, current.tenant)
+                tenant, partition, signal = current.place
+                await self._append(partition, record, tenant, signal)
                 self._counts.records += 1
                 self._counts.record_bytes += len(record)
         except KafkaError as failed:

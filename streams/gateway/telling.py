@@ -15,7 +15,15 @@ def observe(metrics: Metrics, counts: GatewayCounts) -> None:
         for reason, n in counts.refused_spans.items():
             yield n, {"outcome": "refused", "reason": reason}
 
+    def logs() -> Iterator[tuple[float, Mapping[str, str]]]:
+        yield counts.accepted_logs, {"outcome": "accepted", "reason": ""}
+        yield counts.ignored_logs, {"outcome": "ignored", "reason": ""}
+        yield counts.retried_logs, {"outcome": "try_again", "reason": ""}
+        for reason, n in counts.refused_logs.items():
+            yield n, {"outcome": "refused", "reason": reason}
+
     metrics.observe("stepwatch.gateway.spans", spans)
+    metrics.observe("stepwatch.gateway.logs", logs)
     metrics.observe(
         "stepwatch.gateway.records",
         lambda: [(counts.records, {"outcome": "acknowledged"}), (counts.failed_records, {"outcome": "failed"})],

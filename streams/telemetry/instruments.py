@@ -25,6 +25,9 @@ class Instrument(NamedTuple):
 INSTRUMENTS = (
     # Gateway.
     Instrument("stepwatch.gateway.spans", "counter", "{span}", "Spans of readable requests", ("outcome", "reason")),
+    Instrument(
+        "stepwatch.gateway.logs", "counter", "{record}", "Log records of readable requests", ("outcome", "reason")
+    ),
     Instrument("stepwatch.gateway.requests", "counter", "{request}", "Requests answered", ("status",)),
     Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
     # Scorer, alerter: what they consume.

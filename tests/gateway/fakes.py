@@ -7,6 +7,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from schemas.otlp import split
+from schemas.signal import TRACES
 from schemas.span import RawSpan
 
 
@@ -16,17 +17,19 @@ class ListLog:
     def __init__(self, partitions: int = 48) -> None:
         self.partitions = partitions
         self.records: list[tuple[int, list[RawSpan], str]] = []
+        self.signals: list[str] = []  # of the records
         self.error: KafkaError | None = None
         self.release = asyncio.Event()
         self.release.set()
         self.asked = asyncio.Event()
 
-    async def append(self, partition: int, record: bytes, tenant: str) -> None:
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> None:
         self.asked.set()
         await self.release.wait()
         if self.error is not None:
             raise self.error
         self.records.append((partition, split(record), tenant))
+        self.signals.append(signal)
 
     async def reachable(self) -> bool:
         return self.error is None

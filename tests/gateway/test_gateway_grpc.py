@@ -119,7 +119,7 @@ async def test_keys_hold_here_too(serve: Serve, tmp_path: Path) -> None:
 
 
 async def test_a_port_that_is_taken_is_said(serve: Serve) -> None:
-    async def nothing(_body: bytes, _authorization: str | None) -> bytes:
+    async def nothing(_body: bytes, _authorization: str | None, _signal: str) -> bytes:
         return b""
 
     port = free_port()

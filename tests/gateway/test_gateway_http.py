@@ -12,9 +12,15 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from schemas.otlp import pack
+from schemas.partition import partition_of_trace
 from schemas.span import RawSpan
 from streams.gateway.app import check_start
 from streams.gateway.budget import Budget
@@ -127,11 +133,60 @@ async def test_what_cannot_be_taken_is_refused_with_a_status_and_a_sentence(
     assert (stats["held_bytes"], stats["requests_now"], stats["requests"]) == (0, 0, {str(status): 1})
 
 
-@pytest.mark.parametrize("signal", ["logs", "metrics"])
-async def test_other_signals_are_told_that_stepwatch_takes_traces_only(serve: Serve, signal: str) -> None:
+async def test_metrics_are_told_that_stepwatch_takes_none(serve: Serve) -> None:
     _, client = await serve()
-    response = await client.post(f"/v1/{signal}", data=b"", headers=PROTOBUF)
-    assert f"takes traces only: turn the {signal} exporter off" in await refusal(response, 404)
+    response = await client.post("/v1/metrics", data=b"", headers=PROTOBUF)
+    assert "takes traces and logs: turn the metrics exporter off" in await refusal(response, 404)
+
+
+def logs_of(*records: LogRecord) -> bytes:
+    message = ExportLogsServiceRequest()
+    message.resource_logs.add().scope_logs.add(log_records=records)
+    return bytes(message.SerializeToString())
+
+
+def log_record(n: int, event: str = "gen_ai.user.message", **fields: Any) -> LogRecord:
+    return LogRecord(
+        **{"trace_id": trace_id(n), "span_id": n.to_bytes(8, "big"), "event_name": event, "time_unix_nano": n, **fields}
+    )
+
+
+async def test_log_records_that_hold_content_go_to_their_trace_and_all_others_are_left_out(serve: Serve) -> None:
+    log, client = await serve()
+    good = [log_record(1), log_record(1, "gen_ai.choice"), log_record(2)]
+    ours, theirs = log_record(3, ""), log_record(4, trace_id=b"", span_id=b"")  # no event; an event of no trace
+    bad = log_record(5, trace_id=b"short")
+    response = await client.post("/v1/logs", data=logs_of(*good, ours, theirs, bad), headers=PROTOBUF)
+    assert response.status == 200
+    told = ExportLogsServiceResponse.FromString(await response.read()).partial_success
+    assert told.rejected_log_records == 1
+    assert "refused 1 of 4 log records: bad_trace_id (1)" in told.error_message
+    assert log.spans == sorted(each.SerializeToString() for each in good)
+    places = {partition_of_trace(trace_id(n), 48, "sarama") for n in (1, 2)}
+    assert {partition for partition, *_ in log.records} == places
+    assert set(log.signals) == {"logs"}
+    stats = await (await client.get("/stats")).json()
+    assert [stats[name] for name in ("accepted_logs", "ignored_logs", "refused_logs")] == [3, 2, {"bad_trace_id": 1}]
+    assert stats["accepted_spans"] == 0
+
+
+async def test_spans_and_logs_of_one_trace_never_share_a_record(serve: Serve) -> None:
+    log, client = await serve()
+    await asyncio.gather(
+        client.post("/v1/traces", data=request(span(1)), headers=PROTOBUF),
+        client.post("/v1/logs", data=logs_of(log_record(1)), headers=PROTOBUF),
+    )
+    assert sorted(log.signals) == ["logs", "traces"]
+
+
+async def test_logs_come_as_json_too_and_an_empty_export_is_a_success(serve: Serve) -> None:
+    log, client = await serve()
+    record = {"traceId": trace_id(1).hex(), "spanId": "00000000000000aa", "eventName": "gen_ai.user.message"}
+    body = orjson.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record, {**record, "spanId": "zz"}]}]}]})
+    response = await client.post("/v1/logs", data=body, headers=JSON)
+    assert (await response.json())["partialSuccess"]["rejectedLogRecords"] == "1"
+    assert len(log.records) == 1
+    assert (await client.post("/v1/logs", data=b"", headers=PROTOBUF)).status == 200
 
 
 async def test_without_an_acknowledgement_the_sender_is_told_to_try_again(serve: Serve) -> None:
