@@ -23,7 +23,7 @@ from streams.gateway.http import Gateway
 from streams.gateway.limits import BODY_BYTES_MAX
 from streams.gateway.otlp_grpc import GrpcServer
 from tests.gateway.fakes import ListLog, request, serialised, span
-from tests.integration.test_gateway import free_port
+from tests.ports import free_port
 
 Serve = Callable[..., Awaitable[tuple[ListLog, Any]]]
 KEY = spell("0a1b2c3d", "x")

@@ -41,16 +41,11 @@ from streams.settings import Settings
 from streams.topics import ensure_topics, kafka_options
 from tests.gateway.fakes import request, serialised, span
 from tests.integration.conftest import NewStack
+from tests.ports import free_port
 
 PARTITIONS = 5
 DAY_NS = 86_400_000_000_000
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def topic_of(stack: LocalStack) -> Settings:

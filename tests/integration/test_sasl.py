@@ -13,7 +13,8 @@ from streams.store.migrate import migrate
 from tests.integration.conftest import NewStack
 from tests.integration.pipeline import query, until
 from tests.integration.test_bad_input import add
-from tests.integration.test_gateway import free_port, gateway_process, post
+from tests.integration.test_gateway import gateway_process, post
+from tests.ports import free_port
 
 USER, PASSWORD = "stepwatch", "a secret of the broker"
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
