@@ -62,7 +62,7 @@ class Fires(Declared):
     rate: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         default_factory=lambda: [0.0, 1.0]
     )  # as told
-    onset_s: float = 12.0  # how late the onset may be told: a bucket, and what a run takes to be decided
+    onset_s: float = 16.0  # how late the onset may be told: a bucket, and what a run takes to be decided
     resolved: list[str] = Field(default_factory=lambda: ["recovered"])  # the reason of each episode's end
     cause: dict[str, str] | list[dict[str, str]] = Field(default_factory=dict)  # to be named first; or one an episode
 
