@@ -14,8 +14,9 @@ count is fair): the data decide, no threshold is set.
     more v    runs with v always failed more, and there are more:  B(f_v + f_bv, n_v + n_bv) B(f_o + f_bo, n_o + n_bo)
 
 (B(f, n): the beta-binomial marginal of f fails in n runs) each has a posterior probability; all attributes share one prior. A
-value that nobody had before and that appeared at the onset gets `APPEARED` times the prior: that a change which did it by
-chance falls into the same minutes is that unlikely. It is what can name a release that all runs got at once.
+value that appeared at the onset gets `APPEARED` times the prior: that a change which did it by chance falls into the same
+minutes is that unlikely. It is what can name a release that all runs got at once. The onset is where runs began to fail, so a
+few runs that have the value and passed may come before it: no more than chance gives at the rate at which they fail since.
 """
 
 from collections import defaultdict
@@ -36,6 +37,7 @@ LEADS_FROM = 0.9  # and an attribute before the symptoms
 EXPLAINS_FROM = 0.5  # of the failing runs: a cause of fewer does not lead
 APPEARED = 100.0
 APPEARED_RUNS_MIN = 30  # before the onset, without the value: fewer do not show that it is new
+PASSED_CHANCE = 0.01  # of as many runs with it passing before the first that failed
 SPECIFIC_FROM = 0.8  # an argument that stands for so much of its reason code is told instead of it
 _CATALOGUE = {evaluator.name: place for place, evaluator in reversed([*enumerate(EVALUATORS)])}
 
@@ -69,8 +71,9 @@ class _Telling:
             for mark in run.marks:
                 self._runs[mark].append(run)
 
-        attributes = (mark for mark in self._runs if mark.feature in ATTRIBUTES)
-        self._before_of = {mark: sum(not run.is_since for run in self._runs[mark]) for mark in attributes}
+        place = {run.trace_id: at for at, run in enumerate(runs)}
+        self._attributes = [mark for mark in self._runs if mark.feature in ATTRIBUTES]
+        self._new = {mark for mark in self._attributes if self._appeared(mark, place[self._runs[mark][0].trace_id])}
 
     def symptoms(self) -> list[Cause]:
         """What is seen in more runs than before, of that which failing runs show and passing ones do not."""
@@ -127,7 +130,7 @@ class _Telling:
     def attributes(self) -> list[Cause]:
         """Whose runs fail while the others do not."""
         models: list[tuple[Mark, _Counts, float]] = []
-        for mark in sorted(self._before_of):
+        for mark in sorted(self._attributes):
             counts = self._counts(mark)
             if counts.since.k and (weighed := self._weigh(mark, counts)) is not None:
                 models.append((mark, counts, weighed))
@@ -151,8 +154,9 @@ class _Telling:
         f_o, n_o = self._since.k - f, self._since.n - n
         if f * n_o < f_o * n and n_o:
             return None  # runs with it fail less than the others
-        appeared = self._appeared(n_b)
-        prior = (log(APPEARED) if appeared else 0.0) - log(self._peers(appeared=appeared))
+        appeared = mark in self._new
+        peers = len(self._new) if appeared else len(self._attributes) - len(self._new)  # they share one prior
+        prior = (log(APPEARED) if appeared else 0.0) - log(peers)
         if not n_o and self._before.n:
             # All runs have it now: that they fail says nothing of it, only when it came does.
             return prior if appeared else None
@@ -161,12 +165,14 @@ class _Telling:
         more = _marginal(f + f_b, n + n_b) + _marginal(f_o + self._before.k - f_b, n_o + self._before.n - n_b)
         return prior + max(fails, more) - nothing
 
-    def _peers(self, *, appeared: bool) -> int:
-        """How many attributes share one prior: those that appeared, or those that were there."""
-        return sum(self._appeared(n_b) == appeared for n_b in self._before_of.values())
-
-    def _appeared(self, n_before: int) -> bool:
-        return n_before == 0 and self._before.n >= APPEARED_RUNS_MIN
+    def _appeared(self, mark: Mark, first: int) -> bool:
+        """Whether the value came up at the onset; `first` is the place of its first run among all."""
+        (f, n), (f_b, n_b) = self._counts(mark)
+        if first < APPEARED_RUNS_MIN or not n:
+            return False
+        as_often_since = n_b * self._since.n / n  # runs in which it would have come so often as it comes now
+        came_late = self._before.n - first <= 3 * (1 + as_often_since)
+        return n_b == 0 or (came_late and not f_b and (1 - f / n) ** n_b >= PASSED_CHANCE)
 
     def _counts(self, mark: Mark) -> _Counts:
         runs = self._runs[mark]
@@ -176,7 +182,7 @@ class _Telling:
         self, mark: Mark, since: Share, before: Share, elsewhere: Share | None, explained: float, confidence: float
     ) -> Cause:
         bad = [run.trace_id for run in self._runs[mark] if run.is_since and run.failed]
-        is_new = elsewhere is not None and self._appeared(self._counts(mark).before.n)
+        is_new = elsewhere is not None and mark in self._new
         return Cause(
             feature=mark.feature,
             value=mark.value,

@@ -26,12 +26,25 @@ ARGUMENT = '{"faults": [{"argument": "customer_id", "code": "missing_argument", 
 def test_the_injected_cause_is_told_first(kind: str) -> None:
     cases = [case for seed in range(80) if is_alert(case := draw(kind, seed))][:15]
     assert len(cases) == 15
-    for case in cases:
-        found = attribute(case.runs, ONSET_MS)
-        if case.injected is None:
-            assert [cause for cause in found.causes if cause.feature in ATTRIBUTES] == []
-        else:
-            assert (found.causes[0].feature, found.causes[0].value) == (case.injected.feature, case.injected.value)
+    found = [(case.injected, attribute(case.runs, ONSET_MS).causes) for case in cases]
+    if kind == "nothing":
+        assert [cause for _, causes in found for cause in causes if cause.feature in ATTRIBUTES] == []
+        return
+    first = [(causes[0].feature, causes[0].value) == injected[:2] for injected, causes in found if injected]
+    assert first.count(True) >= 14, (
+        "of few runs, chance may tell something else; make bench-attribution counts how often"
+    )
+
+
+@pytest.mark.parametrize(("passed_first", "is_new"), [(0, True), (1, True), (4, True), (12, False)])
+def test_a_release_whose_first_runs_passed_by_chance_came_up_at_the_onset(passed_first: int, is_new: bool) -> None:
+    """Half of its runs fail: that four pass before is chance, that twelve do is not."""
+    old, new = Mark("release", "1"), Mark("release", "2")
+    runs = [_run(n, is_since=False, failed=False, marks={old}) for n in range(100 - passed_first)]
+    runs += [_run(n, is_since=False, failed=False, marks={new}) for n in range(100 - passed_first, 100)]
+    runs += [_run(n, is_since=True, failed=n % 2 == 0, marks={new}) for n in range(100, 160)]
+    told = [cause.value for cause in attribute(runs, ONSET_MS).causes if cause.feature == "release"]
+    assert told == ["2"] * is_new
 
 
 @given(st.integers(0, 10_000), st.sampled_from(KINDS), st.randoms(use_true_random=False))

@@ -77,7 +77,13 @@ def draw(kind: str, seed: int) -> Draw:
             marks |= _said(kind, symptom, place, rng, injected=since and has and rng.random() > base)
         runs.append(Run(f"{seed:08x}{n:024x}", at_ms, since, failed, frozenset(marks)))
     expected: Any = bad_value or symptom.get(kind)
-    return Draw(runs, expected)
+    return Draw(_as_seen(runs), expected)
+
+
+def _as_seen(runs: list[Run]) -> list[Run]:
+    """With the onset that a detector sees: the first run that failed after the change. Those before it passed by chance."""
+    onset_ms = min((run.at_ms for run in runs if run.is_since and run.failed), default=ONSET_MS)
+    return [run._replace(is_since=run.at_ms >= onset_ms) for run in runs]
 
 
 def _said(
