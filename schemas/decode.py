@@ -15,6 +15,7 @@ from schemas import dialects
 from schemas.cut import VALUE_BYTES_MAX, cut_count, cut_values
 from schemas.dialects.truth import expectation_of, task_of
 from schemas.dialects.view import View
+from schemas.naming import NOTHING, Watched, marks_of
 from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
 
@@ -61,19 +62,27 @@ def bound(raw: RawSpan) -> tuple[RawSpan, int]:
 
 
 def decode(
-    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None = None, flags: int = 0
+    raw: RawSpan,
+    tenant: str,
+    received_ms: int,
+    content_hash: int | None = None,
+    flags: int = 0,
+    watched: Watched = NOTHING,
 ) -> tuple[Span, RawSpan]:
     """The normalised span and the raw span as it is to be stored.
 
-    `content_hash` and `flags` are given when a stored span is read back: it was cut already.
+    `content_hash` and `flags` are given when a stored span is read back: it was cut already. `watched` are the keys that naming
+    rules look at: their values are kept.
     """
     try:
-        return _decode(raw, tenant, received_ms, content_hash, flags)
+        return _decode(raw, tenant, received_ms, content_hash, flags, watched)
     except UnicodeDecodeError as error:  # the map of attributes decodes its keys only when it is walked
         raise InvalidOtlp(f"an attribute key is not UTF-8: {error}") from error
 
 
-def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None, flags: int) -> tuple[Span, RawSpan]:
+def _decode(
+    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None, flags: int, watched: Watched
+) -> tuple[Span, RawSpan]:
     digest = xxh3_64_intdigest(raw.span) if content_hash is None else content_hash
     raw, cut = bound(raw)
     message = _parse(raw.span)
@@ -90,6 +99,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         message.attributes, name, _scopes.get(raw.scope) or _read_scope(raw.scope), not parent_id, message.events
     )
     dialect, said = dialects.read(view)
+    marks = marks_of(view, raw.resource, watched) if watched is not NOTHING else ()
     start_ns, end_ns = message.start, message.end
     flags |= cut | view.flags | _clock_flags(start_ns, end_ns, received_ms)
     if message.dropped_attributes_count:
@@ -140,6 +150,7 @@ def _decode(raw: RawSpan, tenant: str, received_ms: int, content_hash: int | Non
         said.operation,
         said.finish_reasons,
         said.target,
+        marks,
     )
     return span, raw
 

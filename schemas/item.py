@@ -9,6 +9,7 @@ from typing import NamedTuple
 from schemas.decode import decode
 from schemas.decode_log import decode_log
 from schemas.log_record import LogRecord
+from schemas.naming import NOTHING, Watched
 from schemas.otlp import InvalidOtlp, pack
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan, Span
@@ -35,8 +36,9 @@ def began_ns(item: Item) -> int:
     return item.time_ns if isinstance(item, LogRecord) else item.start_ns
 
 
-def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES) -> Taken:
-    """All that a record holds. One that cannot be split is one refusal, of its whole bytes."""
+def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES, watched: Watched = NOTHING) -> Taken:
+    """All that a record holds; one that cannot be split is one refusal, of its whole bytes. `watched` are the keys that naming
+    rules look at."""
     try:
         parts = split_parts(value, signal)
     except InvalidOtlp as error:
@@ -45,7 +47,7 @@ def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES) 
     refused, ignored = parts.refused, 0
     for raw in parts.spans:
         try:
-            items.append(decode(raw, tenant, received_ms))
+            items.append(decode(raw, tenant, received_ms, watched=watched))
         except InvalidOtlp as error:
             refused.append(Refused(str(error), pack([raw])))
     for raw in parts.logs:
@@ -61,10 +63,12 @@ def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES) 
     return Taken(items, refused, ignored)
 
 
-def decode_stored(signal: str, raw: RawSpan, tenant: str, received_ms: int, content_hash: int, flags: int) -> Item:
+def decode_stored(
+    signal: str, raw: RawSpan, tenant: str, received_ms: int, content_hash: int, flags: int, watched: Watched
+) -> Item:
     """An item as the store has it. Raises InvalidOtlp where the store holds what never was one."""
     if signal != LOGS:
-        return decode(raw, tenant, received_ms, content_hash, flags)[0]
+        return decode(raw, tenant, received_ms, content_hash, flags, watched)[0]
     decoded = decode_log(raw, tenant, received_ms, content_hash, flags)
     assert decoded is not None, "a stored log record stays one"
     return decoded[0]

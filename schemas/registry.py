@@ -15,7 +15,8 @@ from typing import Any
 import xxhash
 
 from schemas.config import ConfigError, Path, Problem, read_yaml, unknown
-from schemas.registry_text import DefaultsText, EvaluatorText, FileText, PolicyText, ToolText, WorkflowText
+from schemas.naming import NOTHING, PLACEHOLDER, NamingRule, Watched, make_rule, watched_by
+from schemas.registry_text import DefaultsText, EvaluatorText, FileText, NamingText, PolicyText, ToolText, WorkflowText
 from schemas.salvage import NAMELESS, validate_all
 from schemas.tool_files import Files, merge, spelled
 from schemas.tools import BadSchema, Tool, function_of, make_tool
@@ -57,6 +58,8 @@ class Registry:
     exact: Mapping[str, Workflow]
     globs: tuple[tuple[re.Pattern[str], Workflow], ...]  # in the order of the file
     defaults: Workflow
+    names: tuple[NamingRule, ...] = ()  # in the order of the file
+    watched: Watched = NOTHING  # what they look at: decode keeps it
 
     def workflow(self, name: str) -> Workflow:
         """The entry of this name; else the first glob that matches it; else the defaults."""
@@ -90,12 +93,15 @@ def parse_registry(text: str, source: str, files: Files = MappingProxyType({})) 
         raise ConfigError(sorted(problems))
     built = [_workflow(w, t, file.defaults) for w, t in zip(file.workflows, tools, strict=True)]
     globs = ((glob_pattern(workflow.name), workflow) for workflow in built)
+    names = tuple(make_rule(entry.workflow, entry.resource, entry.span) for entry in file.workflow_names)
     alone = spelled(merged.data, source) if merged.changed else text
     return Registry(
         version=xxhash.xxh3_128_hexdigest(alone.encode("utf-8", "replace")),
         exact={workflow.name: workflow for workflow in built},
         globs=tuple((glob, workflow) for glob, workflow in globs if glob is not None),
         defaults=_workflow(WorkflowText(name=DEFAULTS), {}, file.defaults),
+        names=names,
+        watched=watched_by(names),
     )
 
 
@@ -114,6 +120,7 @@ def _with_plain_tools(entry: Any) -> Any:
 
 def _faults(file: FileText, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, str]]:
     """What types alone do not show. Fills `tools` with the compiled tools of each workflow."""
+    yield from _naming_faults(file.workflow_names)
     yield from _setting_faults(file.defaults, (DEFAULTS,))
     first: dict[str, int] = {}
     for index, entry in enumerate(file.workflows):
@@ -125,6 +132,22 @@ def _faults(file: FileText, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path
         yield from _reference_faults(entry, path)
         yield from _setting_faults(entry, path)
         tools.append(compiled)
+
+
+def _naming_faults(rules: list[NamingText]) -> Iterator[tuple[Path, str]]:
+    for index, rule in enumerate(rules):
+        path: Path = ("workflow_names", index)
+        keys = [*rule.span, *rule.resource]
+        if not keys:
+            yield path, f"the rule for {rule.workflow!r} looks at nothing; give it attributes under span or resource"
+        for key in PLACEHOLDER.findall(rule.workflow):
+            if key not in keys:
+                yield (*path, "workflow"), unknown(f"{{{key}}} in {rule.workflow!r}", key, keys)
+        if re.search(r"[{}]", PLACEHOLDER.sub("", rule.workflow)):
+            yield (
+                (*path, "workflow"),
+                f"a brace in {rule.workflow!r} is not closed; write the key of an attribute as {{key}}",
+            )
 
 
 def _tool_faults(entry: WorkflowText, path: Path, compiled: dict[str, Tool]) -> Iterator[tuple[Path, str]]:

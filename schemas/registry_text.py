@@ -73,8 +73,18 @@ class WorkflowText(DefaultsText):
     tools: list[ToolText] = Field(default_factory=list)
 
 
+class NamingText(Declared):
+    """Which runs are this workflow, by globs on attributes of a span and of its resource."""
+
+    workflow: str = Field(min_length=1)
+    resource: dict[str, str] = Field(default_factory=dict)
+    span: dict[str, str] = Field(default_factory=dict)
+
+
 class FileText(Declared):
     """The whole file."""
+
+    workflow_names: list[NamingText] = Field(default_factory=list, max_length=100)
 
     workflows: list[WorkflowText] = Field(default_factory=list)
     defaults: DefaultsText = DefaultsText()

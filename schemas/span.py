@@ -95,6 +95,9 @@ class Span(NamedTuple):
     operation: StepKind | Literal[""] = ""  # the kind before an agent's name refined it: a planner may be a model call
     finish_reasons: str = ""  # why a model stopped, as captured: a word or a JSON list; "" not captured
     target: str = ""  # whom a handoff passes to, where attributes of its own say so
+    marks: tuple[
+        tuple[str, str, str], ...
+    ] = ()  # what it and its resource say under the keys that naming rules look at
 
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)

@@ -14,6 +14,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Item, items_of
+from schemas.naming import NOTHING, Watched
 from schemas.registry import Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow
@@ -57,10 +58,11 @@ class SkipList:
             self.first.append(skipped)
 
 
-def read_items(records: Records, received_ms: int, skipped: SkipList) -> Iterator[Item]:
-    """Spans and log records of these documents, in their order. What cannot be read is noted, and its neighbours are there."""
+def read_items(records: Records, received_ms: int, skipped: SkipList, watched: Watched = NOTHING) -> Iterator[Item]:
+    """Spans and log records of these documents, in their order. What cannot be read is noted, and its neighbours are there.
+    `watched` is that of the registry that they will be judged under."""
     for source, line, record in records:
-        taken = items_of(record, TENANT, received_ms)
+        taken = items_of(record, TENANT, received_ms, watched=watched)
         skipped.ignored += taken.ignored
         for refusal in taken.refused:
             skipped.add(Skipped(source, line, refusal.reason))

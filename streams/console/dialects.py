@@ -12,11 +12,13 @@ from rich.text import Text
 from schemas.dialects.explained import Explained, explain
 from schemas.item import Item, items_of
 from schemas.log_record import LogRecord
-from schemas.registry import EMPTY
+from schemas.registry import Registry
 from schemas.span import Span, is_step
 from schemas.toolcall import read_call
 from schemas.trajectory import TraceKey, Trajectory
+from streams.console.inputs import Workflows, registry_of
 from streams.core.assemble import assemble, order, winners
+from streams.core.workflow_name import workflow_name
 from streams.otlp_files import exports_of
 
 TENANT = "default"
@@ -52,6 +54,7 @@ def register(app: typer.Typer) -> None:
 
 def explain_files(
     files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
+    workflows: Workflows = None,
     structure: Annotated[
         bool, typer.Option("--structure", help="Also the spans that are no steps: frames, HTTP calls, loops.")
     ] = False,
@@ -62,14 +65,17 @@ def explain_files(
     kind, the attribute that gave the agent or tool. `=` marks a span that tells what the step above it tells already; it is
     not counted again. At the end: how many spans each dialect read, and the scopes of spans that no dialect knows.
 
+    The title says what named the workflow; with --workflows the rules of its `workflow_names` have the first word.
+
     Exit code 1 when a part of the input could not be read as spans.
     """
     screen = Console(highlight=False, soft_wrap=True)
+    registry = registry_of(workflows)
     traces: dict[bytes, Trace] = {}
     refused: list[str] = []
     for path in files:
         for number, record in exports_of(path):
-            for item, said in _read(record, f"{path}:{number}", refused):
+            for item, said in _read(record, f"{path}:{number}", refused, registry):
                 trace = traces.setdefault(item.trace_id, Trace({}, []))
                 if isinstance(item, LogRecord):
                     trace.logs.append(item)
@@ -77,7 +83,7 @@ def explain_files(
                     trace.spans[item.span_id] = (item, said)
     for trace_id, trace in traces.items():
         if trace.spans:
-            _print_trace(screen, trace_id, trace, structure)
+            _print_trace(screen, trace_id, trace, registry, structure)
     _print_summary(screen, [said for trace in traces.values() for _, said in trace.spans.values()])
     _print_logs(screen, list(traces.values()))
     for sentence in refused[:REFUSED_SHOWN_MAX]:
@@ -87,19 +93,21 @@ def explain_files(
         raise typer.Exit(1)
 
 
-def _read(record: bytes, place: str, refused: list[str]) -> Iterator[tuple[Item, Explained | None]]:
+def _read(record: bytes, place: str, refused: list[str], registry: Registry) -> Iterator[tuple[Item, Explained | None]]:
     """The spans of a record, explained, and its log records; a sentence for each part of it that is neither."""
-    taken = items_of(record, TENANT, 0)
+    taken = items_of(record, TENANT, 0, watched=registry.watched)
     refused += [f"{place}: {other.reason}" for other in taken.refused]
     for item, raw in taken.items:
         yield item, None if isinstance(item, LogRecord) else explain(raw)
 
 
-def _print_trace(screen: Console, trace_id: bytes, trace: Trace, structure: bool) -> None:
+def _print_trace(screen: Console, trace_id: bytes, trace: Trace, registry: Registry, structure: bool) -> None:
     read = trace.spans
     spans = [span for span, _ in read.values()]
-    trajectory = assemble(TraceKey(TENANT, trace_id), [*spans, *trace.logs], EMPTY, {}, "marker")
-    title = f"trace {trace_id.hex()}: workflow {trajectory.workflow_name}, {len(trajectory.steps)} steps of {len(spans)} spans"
+    trajectory = assemble(TraceKey(TENANT, trace_id), [*spans, *trace.logs], registry, {}, "marker")
+    ordered = order(winners(spans))
+    named = workflow_name(ordered.spans, ordered.roots, registry.names)
+    title = f"trace {trace_id.hex()}: workflow {named.name} [{named.source}], {len(trajectory.steps)} steps of {len(spans)} spans"
     screen.print(Text(title, style="bold"))
     told = Counter(log.span_id for log in trace.logs)
     for line in _lines(trajectory, read, structure):

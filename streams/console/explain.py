@@ -113,7 +113,7 @@ def _outlines(source: Source, advance: Advance) -> Iterator[Outline]:
 
 def _walk(source: Source, take: Callable[[Item], object], advance: Advance) -> None:
     source.skipped.clear()
-    collect(source.files, take, source.received_ms, source.skipped, advance)
+    collect(source.files, take, source.received_ms, source.skipped, advance, source.registry)
 
 
 def _listed(outlines: Iterator[Outline]) -> Iterator[Text]:

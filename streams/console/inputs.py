@@ -76,16 +76,22 @@ def chosen_evaluators(said: str | None, there: Iterable[Evaluator]) -> tuple[fro
 
 
 def collect(
-    files: list[Path], take: Callable[[Item], object], received_ms: int, skipped: SkipList, advance: Advance
+    files: list[Path],
+    take: Callable[[Item], object],
+    received_ms: int,
+    skipped: SkipList,
+    advance: Advance,
+    registry: Registry = EMPTY,
 ) -> None:
-    """Hand every span and log record of these files to `take`. Raises UserError for a file that cannot be read."""
+    """Hand every span and log record of these files to `take`, fit to be judged under a registry. Raises UserError for a file
+    that cannot be read."""
     for file in files:
         try:
             advance.begin(f"reading {file.name}", file.stat().st_size, in_bytes=True)
         except OSError as error:
             raise UserError(f"{file}: cannot be read: {error}") from error
         records = ((str(file), line, record) for line, record in exports_of(file, advance.at))
-        for item in read_items(records, received_ms, skipped):
+        for item in read_items(records, received_ms, skipped, registry.watched):
             take(item)
 
 

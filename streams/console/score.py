@@ -71,7 +71,7 @@ def score_files(
     gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     received_ms = int(time.time() * 1000)
     with tidy(), Advance(screen) as advance, TraceSpool() as spool:
-        collect(files, spool.add, received_ms, skipped, advance)
+        collect(files, spool.add, received_ms, skipped, advance, registry)
         terminal = out is None and sys.stdout.isatty()
         if terminal:
             advance.hide()

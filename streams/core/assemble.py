@@ -5,7 +5,6 @@ children even when clocks disagree; cycles are cut at the smallest (start, span 
 Linear but for one sort.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -31,17 +30,9 @@ from schemas.trajectory import (
 from streams.core.dedup import once
 from streams.core.exchange import fill
 from streams.core.told_by_logs import joined
+from streams.core.workflow_name import workflow_name
 
 LABELS_MAX = 200  # distinct step labels of one trajectory; the rest become __other__
-UNKNOWN_WORKFLOW = "unknown"
-
-# Names that instrumentors give every workflow (span-conventions 6.4): they say nothing.
-_GENERIC = re.compile(
-    r"^(agent workflow|langgraph|crew(\.kickoff)?|crewai\.workflow|invocation|runnablesequence|agentexecutor|agent run|"
-    r"invoke_(agent|workflow|swarm|graph)|workflow\.run|unknown_service.*|default|(get|post|put|delete|patch)( .*)?|"
-    r"(.*[ ._-])?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$",
-    re.IGNORECASE,
-)
 
 Place = tuple[int, int]  # (start key in ns, depth)
 
@@ -111,29 +102,6 @@ def _lay(path: list[Span], above: Place, places: dict[bytes, Place]) -> None:
         places[node.span_id] = (key, depth)
 
 
-def workflow_name_of(ordered: Order) -> str:
-    """The workflow's name, decided on the whole set: explicit on a root, on any span, else what else names the root."""
-    if not ordered.spans:
-        return UNKNOWN_WORKFLOW
-    first = ordered.roots[0] if ordered.roots else ordered.spans[0]
-    explicit = [first.workflow, *(span.workflow for span in ordered.spans)]
-    said = next((name for name in explicit if name and not _GENERIC.match(name)), "")
-    if said:
-        return said
-    frame = next((span for span in [first, *ordered.spans] if span.kind == "workflow"), first)
-    named = frame.name.removesuffix(".kickoff").removeprefix("invoke_workflow ") if frame.kind == "workflow" else ""
-    fallback = [named, first.agent, _only_agent_below(frame, ordered.spans), first.service, first.name]
-    return next((name for name in fallback if name and not _GENERIC.match(name)), UNKNOWN_WORKFLOW)
-
-
-def _only_agent_below(frame: Span, spans: list[Span]) -> str:
-    """The agent right below a frame that has no name of its own, when it is the only one there."""
-    if frame.kind != "workflow":
-        return ""
-    below = {span.agent for span in spans if span.parent_id == frame.span_id and span.operation == "agent"}
-    return below.pop() if len(below) == 1 else ""
-
-
 def assemble(
     key: TraceKey,
     items: Collection[Item],
@@ -145,21 +113,21 @@ def assemble(
     """The trajectory of these items (at least one). `truths` by (workflow name, task id)."""
     spans = winners([item for item in items if isinstance(item, Span)])
     ordered = order(joined(spans, [item for item in items if isinstance(item, LogRecord)]))
-    workflow_name = workflow_name_of(ordered)
+    name = workflow_name(ordered.spans, ordered.roots, registry.names).name
     steps, capped = _steps(ordered.spans)
     root = ordered.roots[0] if ordered.roots else None
     for span in ordered.spans:
         flags |= span.flags
     return Trajectory(
         key=key,
-        workflow_name=workflow_name,
-        workflow=registry.workflow(workflow_name),
+        workflow_name=name,
+        workflow=registry.workflow(name),
         steps=tuple(steps),
         root=root,
         n_items=len(items),
         flags=flags | ordered.flags | capped,
         closed=closed,
-        truth=_truth(root, workflow_name, truths),
+        truth=_truth(root, name, truths),
         roots=tuple(ordered.roots),
     )
 

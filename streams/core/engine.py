@@ -9,7 +9,8 @@ How it is driven (the shell's obligations):
     fold(item, raw)             every span and log record, in log order
     wanted_truths()             then take(truths): a flush: rows of all that changed, outcomes of what was decided
     acknowledged(flush)         the flush is durable and its outcomes are published: only now memory may go
-    configure(seq, registry)    only right after a take
+    configure(seq, registry)    only right after a take; where it changes `watched`, nothing is folded until that flush is
+                                acknowledged and forget() was called
 
 The law: final rows are a function of (set of spans, registry, task truth); the outcomes of a trace are a function of (spans
 received before its deadline, registry at the decision). Folding is idempotent by (span id, content hash); time enters only as
@@ -24,6 +25,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.item import Item
 from schemas.log_record import LogRecord
+from schemas.naming import Watched
 from schemas.registry import EMPTY, Registry
 from schemas.rows import LogRow, Published, SpanRow
 from schemas.span import RawSpan
@@ -237,6 +239,23 @@ class TrajectoryEngine:
                 self._drop(trace)
         if self._spans_held > self._policy.spans_in_memory_max:
             self._evict(flush.epoch)
+
+    def forget(self) -> None:
+        """Give up all memory: every trace is acknowledged, and is read back when it is due or its next item comes.
+
+        For a registry whose rules look at other attributes: what is in memory was decoded without them. Nothing may be folded
+        between the take whose flush is acknowledged and this.
+        """
+        for trace in list(self._traces.values()):
+            assert not trace.dirty, "only what is stored can be forgotten"
+            if trace.state == "open":
+                self._sleep(trace.key, trace.deadline_ms)
+            self._drop(trace)
+
+    @property
+    def watched(self) -> Watched:
+        """The attributes that items must be decoded with now."""
+        return self._judging.registry.watched
 
     @property
     def open_traces(self) -> int:

@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
 from schemas.item import Item, decode_stored
+from schemas.naming import Watched
 from schemas.outcome import decode_trace
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
@@ -96,9 +97,9 @@ class StoredItem(NamedTuple):
     flags: int
     signal: str
 
-    def decoded(self, tenant: str) -> Item:
-        """The item's value."""
-        return decode_stored(self.signal, self.raw, tenant, self.received_ms, self.content_hash, self.flags)
+    def decoded(self, tenant: str, watched: Watched) -> Item:
+        """The item's value. `watched` are the keys that naming rules look at."""
+        return decode_stored(self.signal, self.raw, tenant, self.received_ms, self.content_hash, self.flags, watched)
 
 
 class Takeover(NamedTuple):

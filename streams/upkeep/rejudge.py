@@ -56,7 +56,10 @@ class Rejudge:
         """Judge a batch; without `always` only traces of which more is stored than was judged. Raises StoreUnavailable."""
         heads = {key: head for key, head in self._reader.read_heads(keys).items() if head.state == "decided"}
         stored = self._reader.read_items(heads)
-        items = {key: [item.decoded(key.tenant) for item in of_trace] for key, of_trace in stored.items()}
+        items = {
+            key: [item.decoded(key.tenant, self._registry.watched) for item in of_trace]
+            for key, of_trace in stored.items()
+        }
         spans = (item for of_trace in items.values() for item in of_trace if isinstance(item, Span))
         truths = self._reader.truths({span.task_id for span in spans if span.task_id})
         rows: list[TrajectoryRow] = []

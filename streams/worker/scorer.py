@@ -8,6 +8,7 @@ only when the flush that took it is acknowledged.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from faust.types import TP
@@ -16,6 +17,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Taken, began_ns, items_of, signal_of_item
+from schemas.naming import Watched
 from schemas.registry import EMPTY, Registry
 from schemas.signal import signal_of
 from schemas.trajectory import TraceKey
@@ -142,8 +144,11 @@ class Scorer:
         self.own([chunk.tp])
         part = self._partitions[chunk.tp]
         await part.ready.wait()
-        decoded, dead = self._decode(chunk)
+        watched = part.engine.watched
+        decoded, dead = self._decode(chunk, watched)
         async with self._reading:
+            if part.engine.watched != watched:  # a newer config, while this waited
+                decoded, dead = self._decode(chunk, part.engine.watched)
             await self._read_back(part, decoded)
             if chunk.dropped or self._partitions.get(part.tp) is not part:
                 return  # revoked meanwhile: the next owner gets the chunk again
@@ -158,14 +163,14 @@ class Scorer:
         if self._rows >= self._settings.flush_rows_max or self._bytes >= self._settings.flush_bytes_max:
             await self.flush()
 
-    def _decode(self, chunk: Chunk) -> tuple[Decoded, list[DeadLetter]]:
-        """What the chunk holds by record, and what of it cannot be used."""
+    def _decode(self, chunk: Chunk, watched: Watched) -> tuple[Decoded, list[DeadLetter]]:
+        """What the chunk holds by record, and what of it cannot be used. `watched` are the keys that naming rules look at."""
         decoded: Decoded = []
         dead: list[DeadLetter] = []
         for record in chunk.records:
             tenant = _tenant(record.headers)
             received_ms = self._received_ms(record.timestamp)
-            taken = items_of(record.value or b"", tenant, received_ms, signal_of(record.headers))
+            taken = items_of(record.value or b"", tenant, received_ms, signal_of(record.headers), watched)
             decoded.append((received_ms, tenant, taken))
             where = record.topic, record.partition, record.offset, tenant
             dead += [
@@ -227,7 +232,8 @@ class Scorer:
         stored = await self._sink.read(self._reader.read_items, keys)
         heads = await self._sink.read(self._reader.read_heads, keys)
         for key in keys:
-            part.engine.read_back(key, heads.get(key), [item.decoded(key.tenant) for item in stored.get(key, ())])
+            items = [item.decoded(key.tenant, part.engine.watched) for item in stored.get(key, ())]
+            part.engine.read_back(key, heads.get(key), items)
         return {key for key in keys if not stored.get(key)}
 
     # Time and flushes.
@@ -269,8 +275,14 @@ class Scorer:
         return n
 
     async def flush(self) -> None:
-        """Take what has accumulated and make it durable; chunks are done after that. One at a time."""
-        async with self._flushing:
+        """Take what has accumulated and make it durable; chunks are done after that. One at a time.
+
+        A config whose naming rules look at other attributes makes all that is in memory unfit: it is taken over by a flush
+        during which nothing is folded, and then everything is forgotten, to be read back when it is needed.
+        """
+        async with self._flushing, AsyncExitStack() as held:
+            if still := self._reads_anew:
+                await held.enter_async_context(self._reading)
             truths = await self._truths()
             parts = [part for part in self._partitions.values() if part.ready.is_set()]
             taken = [(part, part.engine.take(truths), part.chunks) for part in parts]
@@ -279,18 +291,27 @@ class Scorer:
                 batch.dead += part.dead
                 batch.ledger += ledger_rows(part)
                 part.chunks, part.dead, part.tally = [], [], {}
-                part.engine.configure(*self._config)
+                if still or not self._reads_anew:
+                    part.engine.configure(*self._config)
             self._rows = self._bytes = 0
             if not batch.is_empty:
                 await self._sink.write(batch)
             for part, flush, chunks in taken:
                 part.engine.acknowledged(flush)
+                if still:
+                    part.engine.forget()
                 for chunk in chunks:
                     chunk.done = True
             self.stored += sum(flush.counts.stored for _, flush, _ in taken)
             self._told([flush for _, flush, _ in taken], [chunk for _, _, chunks in taken for chunk in chunks])
             if any(t.end_ms is not None and t.is_open for _, flush, _ in taken for t in flush.touched):
                 self._failpoint.hit("root_undecided")
+
+    @property
+    def _reads_anew(self) -> bool:
+        """Whether the newest config wants items decoded otherwise than those in some engine are."""
+        watched = self._config.registry.watched
+        return any(part.engine.watched != watched for part in self._partitions.values() if part.ready.is_set())
 
     async def _truths(self) -> dict[tuple[str, str], TaskTruth]:
         """Task truth for all that the take judges; asked again when traces came in while the store answered."""

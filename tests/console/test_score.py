@@ -103,6 +103,15 @@ def test_log_records_without_their_spans_make_no_run(run, tmp_path):
     assert explained.returncode == 1 and "Traceback" not in explained.stderr
 
 
+def test_rules_name_the_workflows_offline_too(run, tmp_path):
+    registry = tmp_path / "workflows.yaml"
+    registry.write_text('workflow_names: [{workflow: "of {service.name}", resource: {service.name: "*"}}]')
+    rows = [json.loads(line) for line in run("score", TRACES, "--workflows", registry).stdout.splitlines()]
+    assert {row["workflow"].split()[0] for row in rows} == {"of"}
+    assert "workflow of " not in run("explain", TRACES, "--workflows", registry).stderr
+    assert run("explain", TRACES, "--workflows", registry).stdout.startswith("of ")
+
+
 def test_json_lines_csv_and_table_say_the_same(run, tmp_path):
     said = {}
     for form in ("jsonl", "csv", "table"):

@@ -10,7 +10,8 @@ from schemas.registry import EMPTY
 from schemas.result import OTHER_STEP
 from schemas.span import Span
 from schemas.trajectory import CYCLE, LABELS_CAPPED, MANY_ROOTS, MISSING_PARENT, NO_ROOT, TraceKey, Trajectory
-from streams.core.assemble import LABELS_MAX, UNKNOWN_WORKFLOW, assemble, order, winners
+from streams.core.assemble import LABELS_MAX, assemble, order, winners
+from streams.core.workflow_name import UNKNOWN_WORKFLOW
 from tests.builders import TENANT, llm_span, root_span, span, tool_span, trace_id
 
 KEY = TraceKey(TENANT, trace_id())

@@ -6,6 +6,7 @@ the same. All of it holds above the span cap too, and however short the folds ar
 """
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,14 +25,14 @@ from streams.core.assemble import assemble
 from streams.core.engine import EnginePolicy
 from streams.core.window import WindowPolicy, window_of
 from tests.builders import EPOCH_MS, llm_span, log_record, root_span, tool_span, trace_id
-from tests.properties.world import Record, Worker, World
+from tests.properties.world import Record, Worker, World, seen_by
 
 WINDOW = WindowPolicy(settle_one_resource_ms=1_500, settle_many_resources_ms=8_000, abandon_after_ms=60_000)
 NO_CAP = 10_000
 
 
-def registry(max_steps: int, **parameters: str) -> Registry:
-    """What the workflow of these tests may do: pay, with parameters of these types, in so many steps."""
+def registry(max_steps: int, names: tuple[Any, ...] = (), **parameters: str) -> Registry:
+    """What the workflow of these tests may do: pay, with parameters of these types, in so many steps; and which runs it is."""
     schema = {
         "type": "object",
         "properties": {name: {"type": of} for name, of in parameters.items()},
@@ -39,12 +40,20 @@ def registry(max_steps: int, **parameters: str) -> Registry:
     }
     tool = {"name": "pay", "writes": True, "parameters": schema}
     shop = {"name": "shop", "tools": [tool], "policy": {"max_steps": max_steps}}
-    return parse_registry(json.dumps({"workflows": [shop]}), "workflows.yaml")
+    return parse_registry(json.dumps({"workflow_names": names, "workflows": [shop]}), "workflows.yaml")
 
 
 REGISTRY = registry(max_steps=9, id="string")
-LATER = registry(max_steps=3, id="integer")  # judges the same steps otherwise
+# Judges the same steps otherwise, and names runs by what their spans say under keys that the other does not look at.
+LATER = registry(
+    3,
+    ({"workflow": "shop", "span": {"desk": "till*"}}, {"workflow": "{place}", "resource": {"place": "*"}}),
+    id="integer",
+)
 ACTIONS = ("consume", "consume", "step", "step", "crash", "zombie", "zombie_acts", "idle", "flush", "config")
+
+
+MARKS = [(), (), (("span", "desk", "till 1"),), (("span", "desk", "back"),), (("resource", "place", "annex"),)]
 
 
 @st.composite
@@ -53,6 +62,7 @@ def logs(draw: st.DrawFn) -> list[Record]:
     spans: list[Item] = []
     for t in range(draw(st.integers(1, 3))):
         count = draw(st.integers(1, 5))
+        marked = draw(st.sampled_from(MARKS))  # by every span: above the cap rules look at those that are kept
         named = draw(st.sampled_from(["", "shop"]))  # by every span, or by the root alone
         for n in range(1, count + 1):
             tool = draw(st.booleans())
@@ -61,6 +71,7 @@ def logs(draw: st.DrawFn) -> list[Record]:
                 "trace_id": trace_id(t + 1),
                 "resource_id": draw(st.integers(1, 2)),
                 "workflow": named,
+                "marks": marked,
             }
             arguments = draw(st.sampled_from([{"id": "7"}, {"id": 7}, {}, None]))
             spans.append(tool_span(n, "pay", arguments, **common) if tool else llm_span(n, "ok", **common))
@@ -68,7 +79,8 @@ def logs(draw: st.DrawFn) -> list[Record]:
                 said = draw(st.sampled_from([{"arguments": {"id": "7"}}, {"result": {"error": "no"}}, {"place": 1}]))
                 spans.append(log_record(draw(st.sampled_from([n, 9])), at_ms=n * 100, trace_id=trace_id(t + 1), **said))
         if draw(st.booleans()):
-            spans.append(root_span(0, trace_id=trace_id(t + 1), workflow="shop", resource_id=1))
+            marks = marked or draw(st.sampled_from(MARKS))
+            spans.append(root_span(0, trace_id=trace_id(t + 1), workflow="shop", resource_id=1, marks=marks))
     spans += draw(st.lists(st.sampled_from(spans), max_size=3))  # delivered twice
     twins = draw(st.lists(st.sampled_from(spans), max_size=1))
     spans += [
@@ -144,7 +156,8 @@ def final_results(
         return ()
     over = len(items) > cap
     flags = (row.flags & CONFLICT) | (OVER_CAP if over else 0)
-    results = judge(assemble(key, items, under, {}, row.close_reason, flags))
+    seen = [seen_by(item, under.watched) for item in items]
+    results = judge(assemble(key, seen, under, {}, row.close_reason, flags))
     if not over:
         return tuple(results)
     return tuple(r._replace(event_ns=max(s.end_ns for s in spans)) for r in results if not r.span_id)

@@ -8,21 +8,21 @@ actions can stop a worker between any two of its effects. No Kafka, no ClickHous
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.item import Item, began_ns
+from schemas.log_record import LogRecord
+from schemas.naming import Watched
 from schemas.outcome import TraceOutcomes
 from schemas.registry import EMPTY, Registry
 from schemas.rows import TrajectoryRow
-from schemas.span import RawSpan
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush, StoredHead
 from streams.core.judging import Truths
 from streams.core.window import window_of
-
-RAW = RawSpan(b"", b"", b"")
 
 
 @dataclass
@@ -42,7 +42,8 @@ class Store:
     published: set[TraceKey] = field(default_factory=set)
 
     def insert_spans(self, flush: Flush) -> None:
-        for item in (*(row.span for row in flush.spans), *(row.log for row in flush.logs)):
+        raws: list[Any] = [row.raw for row in (*flush.spans, *flush.logs)]  # the whole items, as the bytes hold them
+        for item in raws:
             identity = (TraceKey(item.tenant, item.trace_id), item.span_id, item.content_hash)
             known = self.spans.get(identity)
             if known is None or item.received_ms < known.received_ms:
@@ -104,6 +105,13 @@ class World:
         return self.configs[seq - 1]
 
 
+def seen_by(item: Item, watched: Watched) -> Item:
+    """An item with its marks under the keys that are watched."""
+    if isinstance(item, LogRecord) or not item.marks:
+        return item
+    return item._replace(marks=tuple(m for m in item.marks if m[1] in getattr(watched, m[0])))
+
+
 class Worker:
     """One owner of the partition. Its effects come one by one, so that a test can end it between any two."""
 
@@ -133,8 +141,9 @@ class Worker:
             firsts.setdefault(key, (key, began_ns(span) // 1_000_000, record.append_ms))
         self._load([*self.engine.unknown(firsts.values()), *self.engine.due(record.append_ms)])
         self.engine.tick(record.append_ms)
-        for span in record.spans:
-            self.engine.fold(span, RAW)
+        whole: Any
+        for whole, item in zip(record.spans, self._decoded(record.spans), strict=True):
+            self.engine.fold(item, whole)
 
     def idle(self, clock_ms: int) -> None:
         """Time passes on a partition that is caught up."""
@@ -143,10 +152,20 @@ class Worker:
 
     def _load(self, keys: Iterable[TraceKey]) -> None:
         for key in dict.fromkeys(keys):
-            self.engine.read_back(key, self.world.store.head(key), self.world.store.items(key))
+            self.engine.read_back(key, self.world.store.head(key), self._decoded(self.world.store.items(key)))
+
+    def _decoded(self, items: Iterable[Item]) -> list[Item]:
+        """The items as decode makes them for this engine: with what its rules look at, and no more."""
+        return [seen_by(item, self.engine.watched) for item in items]
 
     def step(self) -> None:
-        """The next effect of a flush, in the order that makes a crash between any two harmless."""
+        """The next effect of a flush, in the order that makes a crash between any two harmless. A config that wants items
+        decoded otherwise is taken over by a whole flush, in which nothing is folded."""
+        if not self.stage and self.engine.watched != self.world.under(self.world.seq).watched:
+            for effect in (self._take, self._write_spans, self._write_rows, self._publish, self._acknowledge):
+                effect()
+            self.engine.forget()
+            return
         effects = (self._take, self._write_spans, self._write_rows, self._publish, self._acknowledge)
         effects[self.stage]()
         self.stage = (self.stage + 1) % len(effects)

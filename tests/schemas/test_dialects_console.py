@@ -71,6 +71,14 @@ def test_log_records_are_joined_and_those_that_find_no_span_are_counted(tmp_path
     assert "1 of them name a span that is not in these files" in said.output
 
 
+def test_what_named_the_workflow_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path / "spans.bin", raw({**PAY, "gen_ai.workflow.name": "shop", "desk": "till 7"}))
+    assert "workflow shop [" in run(path).output
+    registry = tmp_path / "workflows.yaml"
+    registry.write_text('workflow_names: [{workflow: "{desk}", span: {desk: "till*"}}]')
+    assert "workflow till 7 [workflow_names[0]: span desk=till 7], " in run(path, "--workflows", registry).output
+
+
 def test_structure_is_shown_when_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path / "spans.bin", raw(PAY), raw({}, name="GET", scope="httpx"))
     assert "GET" not in run(path).output
