@@ -20,6 +20,7 @@ from streams.core.alerting import Alerting
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.topics import kafka_options
+from tests.documents import check_event
 from tests.integration.conftest import NewStack
 from tests.outcomes import RULES, outcome, record, trace
 
@@ -70,7 +71,10 @@ async def wait_for(said: str, there: Callable[[], Awaitable[bool]]) -> None:
 
 async def published(settings: Settings) -> list[AlertEvent]:
     """Without what stands beside the fold: no run of these outcomes is in the store."""
-    events = [r.event async for r in subscriber.tail(settings, from_start=True, follow=False)]
+    received = [r async for r in subscriber.tail(settings, from_start=True, follow=False)]
+    for r in received:
+        check_event(r.headers, r.value)
+    events = [r.event for r in received]
     assert all(event.attribution in (None, NOTHING) for event in events)
     return [event._replace(attribution=None) for event in events]
 
