@@ -12,12 +12,12 @@ from schemas.alert import AlertEvent
 from schemas.outcome import OutcomeRecord, Tick, TraceOutcomes
 from schemas.registry import Registry, parse_registry
 from schemas.rules import parse_rules
-from schemas.span import ERROR, RawSpan
+from schemas.span import ERROR, RawSpan, Span
 from streams.core.alerting import Alerting
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.demo import example
 from streams.demo.script import Run
-from streams.offline import SkipList, spans_of
+from streams.offline import SkipList, read_items
 from tests.scenarios.casting import Cast, runs
 from tests.scenarios.evidence import Counts
 from tests.scenarios.heard import Heard, Logged
@@ -74,7 +74,8 @@ class Rehearsal:
 def outcomes_of(run: Cast, scenario: Scenario, registry: Registry) -> TraceOutcomes:
     """What the engine says of a run when it decides it: before late spans are there. Its times count from its start."""
     request = example.request(Run(0, 0.0, "healthy", run.scenario, run.trace_id, run.span_ids, run.spans))
-    spans = list(spans_of([("", 1, orjson.dumps(request))], START_MS, SkipList()))
+    items = read_items([("", 1, orjson.dumps(request))], START_MS, SkipList())
+    spans = [item for item in items if isinstance(item, Span)]
     late, failed = scenario.late, False
     engine = TrajectoryEngine(0, EnginePolicy(), registry=registry)
     engine.tick(START_MS)
