@@ -4,10 +4,12 @@
 record that tells nothing of a span. Pure.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.decode import decode
 from schemas.decode_log import decode_log
+from schemas.dropping import DropRule, is_dropped
 from schemas.log_record import LogRecord
 from schemas.naming import NOTHING, Watched
 from schemas.otlp import InvalidOtlp, pack
@@ -19,11 +21,13 @@ Item = Span | LogRecord
 
 
 class Taken(NamedTuple):
-    """One record, read: its items with their bytes as they are to be stored, what was refused, and what says nothing."""
+    """One record, read: its items with their bytes as they are to be stored, what was refused, what says nothing, and how many
+    spans a rule dropped."""
 
     items: list[tuple[Item, RawSpan]]
     refused: list[Refused]
-    ignored: int = 0  # log records without content of a span
+    ignored: int = 0  # log records without content of a span, and those that a rule dropped
+    sampled_out: int = 0
 
 
 def signal_of_item(item: Item) -> str:
@@ -36,21 +40,34 @@ def began_ns(item: Item) -> int:
     return item.time_ns if isinstance(item, LogRecord) else item.start_ns
 
 
-def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES, watched: Watched = NOTHING) -> Taken:
+def items_of(
+    value: bytes,
+    tenant: str,
+    received_ms: int,
+    signal: str = TRACES,
+    watched: Watched = NOTHING,
+    drops: Sequence[DropRule] = (),
+) -> Taken:
     """All that a record holds; one that cannot be split is one refusal, of its whole bytes. `watched` are the keys that naming
-    rules look at."""
+    rules look at; what one of `drops` holds for is not decoded."""
     try:
         parts = split_parts(value, signal)
     except InvalidOtlp as error:
         return Taken([], [Refused(str(error), value, LOGS if signal == LOGS else TRACES)])
     items: list[tuple[Item, RawSpan]] = []
-    refused, ignored = parts.refused, 0
+    refused, ignored, sampled_out = parts.refused, 0, 0
     for raw in parts.spans:
+        if drops and is_dropped(drops, tenant, raw.resource):
+            sampled_out += 1
+            continue
         try:
             items.append(decode(raw, tenant, received_ms, watched=watched))
         except InvalidOtlp as error:
             refused.append(Refused(str(error), pack([raw])))
     for raw in parts.logs:
+        if drops and is_dropped(drops, tenant, raw.resource):
+            ignored += 1
+            continue
         try:
             decoded = decode_log(raw, tenant, received_ms)
         except InvalidOtlp as error:
@@ -60,7 +77,7 @@ def items_of(value: bytes, tenant: str, received_ms: int, signal: str = TRACES, 
             ignored += 1
         else:
             items.append(decoded)
-    return Taken(items, refused, ignored)
+    return Taken(items, refused, ignored, sampled_out)
 
 
 def decode_stored(

@@ -69,7 +69,7 @@ def watched_by(rules: Iterable[NamingRule]) -> Watched:
 
 def marks_of(view: View, resource: bytes, watched: Watched) -> Marks:
     """What a span and its resource say under these keys. A value that cannot be read is left out, and the view flags it."""
-    of_resource = _of_resource(resource, watched.resource) if watched.resource else ()
+    of_resource = resource_marks(resource, watched.resource) if watched.resource else ()
     if view.keys.isdisjoint(watched.span):
         return of_resource
     return (*of_resource, *_read(view, SPAN, watched.span))
@@ -107,7 +107,8 @@ def _filled(workflow: str, said: Mapping[tuple[str, str], str]) -> str:
 _resources: dict[tuple[bytes, frozenset[str]], Marks] = {}
 
 
-def _of_resource(resource: bytes, keys: frozenset[str]) -> Marks:
+def resource_marks(resource: bytes, keys: frozenset[str]) -> Marks:
+    """What a resource says under these keys, from one bounded cache. Raises InvalidOtlp."""
     known = _resources.get((resource, keys))
     if known is None:
         try:

@@ -15,8 +15,18 @@ from typing import Any
 import xxhash
 
 from schemas.config import ConfigError, Path, Problem, read_yaml, unknown
+from schemas.dropping import DropRule, make_drop
 from schemas.naming import NOTHING, PLACEHOLDER, NamingRule, Watched, make_rule, watched_by
-from schemas.registry_text import DefaultsText, EvaluatorText, FileText, NamingText, PolicyText, ToolText, WorkflowText
+from schemas.registry_text import (
+    DefaultsText,
+    DropText,
+    EvaluatorText,
+    FileText,
+    NamingText,
+    PolicyText,
+    ToolText,
+    WorkflowText,
+)
 from schemas.salvage import NAMELESS, validate_all
 from schemas.tool_files import Files, merge, spelled
 from schemas.tools import BadSchema, Tool, function_of, make_tool
@@ -60,6 +70,7 @@ class Registry:
     defaults: Workflow
     names: tuple[NamingRule, ...] = ()  # in the order of the file
     watched: Watched = NOTHING  # what they look at: decode keeps it
+    drops: tuple[DropRule, ...] = ()  # what is not even decoded
 
     def workflow(self, name: str) -> Workflow:
         """The entry of this name; else the first glob that matches it; else the defaults."""
@@ -102,6 +113,7 @@ def parse_registry(text: str, source: str, files: Files = MappingProxyType({})) 
         defaults=_workflow(WorkflowText(name=DEFAULTS), {}, file.defaults),
         names=names,
         watched=watched_by(names),
+        drops=tuple(make_drop(entry.tenant, entry.resource) for entry in file.drop),
     )
 
 
@@ -121,6 +133,7 @@ def _with_plain_tools(entry: Any) -> Any:
 def _faults(file: FileText, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path, str]]:
     """What types alone do not show. Fills `tools` with the compiled tools of each workflow."""
     yield from _naming_faults(file.workflow_names)
+    yield from _drop_faults(file.drop)
     yield from _setting_faults(file.defaults, (DEFAULTS,))
     first: dict[str, int] = {}
     for index, entry in enumerate(file.workflows):
@@ -132,6 +145,12 @@ def _faults(file: FileText, tools: list[dict[str, Tool]]) -> Iterator[tuple[Path
         yield from _reference_faults(entry, path)
         yield from _setting_faults(entry, path)
         tools.append(compiled)
+
+
+def _drop_faults(rules: list[DropText]) -> Iterator[tuple[Path, str]]:
+    for index, rule in enumerate(rules):
+        if rule.tenant is None and not rule.resource:
+            yield ("drop", index), "this rule would drop everything; give it a tenant, or attributes under resource"
 
 
 def _naming_faults(rules: list[NamingText]) -> Iterator[tuple[Path, str]]:
@@ -221,6 +240,7 @@ def _workflow(entry: WorkflowText, tools: Mapping[str, Tool], defaults: Defaults
     return Workflow(
         name=entry.name,
         sample=entry.sample if "sample" in said else defaults.sample,
+        judge_also=frozenset(entry.judge_also if "judge_also" in said else defaults.judge_also),
         tools=tools,
         policy=_policy(entry.policy, defaults.policy),
         evaluators={name: _settings(entry.evaluators.get(name), defaults.evaluators.get(name)) for name in names},

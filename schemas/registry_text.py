@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from schemas.config import Declared
+from schemas.workflow import AlsoJudged
 
 
 class OrderText(Declared):
@@ -60,6 +61,7 @@ class DefaultsText(Declared):
     """What every workflow takes over where its own entry says nothing."""
 
     sample: float = Field(1.0, ge=0, le=1)
+    judge_also: list[AlsoJudged] = Field(default_factory=list)
     policy: PolicyText = PolicyText()
     evaluators: dict[str, EvaluatorText] = Field(default_factory=dict)
     trajectory_weights: dict[str, float] = Field(default_factory=dict)
@@ -81,9 +83,17 @@ class NamingText(Declared):
     span: dict[str, str] = Field(default_factory=dict)
 
 
+class DropText(Declared):
+    """What is dropped before it is decoded, by globs on the tenant and on attributes of the resource."""
+
+    tenant: str | None = Field(None, min_length=1)
+    resource: dict[str, str] = Field(default_factory=dict)
+
+
 class FileText(Declared):
     """The whole file."""
 
+    drop: list[DropText] = Field(default_factory=list, max_length=100)
     workflow_names: list[NamingText] = Field(default_factory=list, max_length=100)
 
     workflows: list[WorkflowText] = Field(default_factory=list)

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from schemas.lazy import lazy
 from schemas.tools import Tool
 
 DEFAULT_MAX_STEPS = 200  # an agent that needs more for one conversation is almost surely in a loop
 DEFAULT_MAX_REPEATS = 10  # identical successful calls; polling is legitimate, for ever is not
+
+
+# Why a run outside the sample is judged all the same, and never counted: a span of it reports an error; it names a task, so
+# somebody wrote down what it should have done.
+AlsoJudged = Literal["errors", "tasks"]
 
 
 class Order(NamedTuple):
@@ -51,6 +56,7 @@ class Workflow:
 
     name: str  # the pattern it was declared under
     sample: float = 1.0  # share of traces evaluated, by hash of the trace id
+    judge_also: frozenset[AlsoJudged] = frozenset()  # which of the other traces are evaluated, with weight 0
     tools: Mapping[str, Tool] = field(default_factory=dict)
     policy: Policy = Policy()
     evaluators: Mapping[str, EvaluatorSettings] = field(default_factory=dict)

@@ -14,8 +14,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Item, items_of
-from schemas.naming import NOTHING, Watched
-from schemas.registry import Registry
+from schemas.registry import EMPTY, Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow
 from schemas.span import RawSpan
@@ -44,11 +43,12 @@ class SkipList:
     def __init__(self) -> None:
         self.count = 0
         self.ignored = 0  # log records that hold no content of a span: nothing is wrong with them
+        self.sampled_out = 0  # spans that a rule of the registry drops
         self.first: list[Skipped] = []
 
     def clear(self) -> None:
         """Forget all: the input is walked once more."""
-        self.count = self.ignored = 0
+        self.count = self.ignored = self.sampled_out = 0
         self.first.clear()
 
     def add(self, skipped: Skipped) -> None:
@@ -58,12 +58,13 @@ class SkipList:
             self.first.append(skipped)
 
 
-def read_items(records: Records, received_ms: int, skipped: SkipList, watched: Watched = NOTHING) -> Iterator[Item]:
+def read_items(records: Records, received_ms: int, skipped: SkipList, registry: Registry = EMPTY) -> Iterator[Item]:
     """Spans and log records of these documents, in their order. What cannot be read is noted, and its neighbours are there.
-    `watched` is that of the registry that they will be judged under."""
+    `registry` is that which they will be judged under; what its rules drop is counted."""
     for source, line, record in records:
-        taken = items_of(record, TENANT, received_ms, watched=watched)
+        taken = items_of(record, TENANT, received_ms, watched=registry.watched, drops=registry.drops)
         skipped.ignored += taken.ignored
+        skipped.sampled_out += taken.sampled_out
         for refusal in taken.refused:
             skipped.add(Skipped(source, line, refusal.reason))
         for item, _ in taken.items:

@@ -91,7 +91,7 @@ def collect(
         except OSError as error:
             raise UserError(f"{file}: cannot be read: {error}") from error
         records = ((str(file), line, record) for line, record in exports_of(file, advance.at))
-        for item in read_items(records, received_ms, skipped, registry.watched):
+        for item in read_items(records, received_ms, skipped, registry):
             take(item)
 
 
@@ -101,5 +101,9 @@ def tell_skipped(screen: Console, skipped: SkipList) -> None:
         screen.print(f"{skip.source}:{skip.line}: {skip.reason}", style="yellow", markup=False, soft_wrap=True)
     if skipped.count > SKIPPED_SHOWN_MAX:
         screen.print(f"... and {skipped.count - SKIPPED_SHOWN_MAX:,} more were skipped", style="yellow")
+    if skipped.sampled_out:
+        screen.print(f"{skipped.sampled_out:,} spans are dropped by a rule of the registry", style="dim")
     if skipped.ignored:
-        screen.print(f"{skipped.ignored:,} log records hold no content of a span", style="dim")
+        screen.print(
+            f"{skipped.ignored:,} log records hold no content of a span, or are dropped by a rule", style="dim"
+        )

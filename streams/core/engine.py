@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from schemas.dropping import DropRule
 from schemas.item import Item
 from schemas.log_record import LogRecord
 from schemas.naming import Watched
@@ -256,6 +257,11 @@ class TrajectoryEngine:
     def watched(self) -> Watched:
         """The attributes that items must be decoded with now."""
         return self._judging.registry.watched
+
+    @property
+    def drops(self) -> tuple[DropRule, ...]:
+        """What is not to be decoded now. A newer config's rules hold from its flush boundary on."""
+        return self._judging.registry.drops
 
     @property
     def open_traces(self) -> int:

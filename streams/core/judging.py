@@ -21,7 +21,7 @@ from schemas.outcome import StepOutcome, TraceOutcomes, of_step, summarise
 from schemas.registry import Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow, VerdictChange, pack_revision
-from schemas.span import Span
+from schemas.span import ERROR, Span
 from schemas.trajectory import CONFLICT, OVER_CAP, Trajectory
 from streams.core.assemble import assemble
 from streams.core.flush import DecidedTrace, EarlyStep, Flush
@@ -79,7 +79,7 @@ class Judging:
         return assemble(trace.key, items, self.registry, truths, trace.reason, flags)
 
     def _results(self, trace: Trace, trajectory: Trajectory, clock_ms: int) -> tuple[Result, ...]:
-        if not _weight(trace.n_spans, trajectory):
+        if not _is_judged(trace.n_spans, trajectory):
             return ()
         if trajectory.flags & OVER_CAP:
             return tuple(result._replace(event_ns=trace.end_ns) for result in self._truncated(trajectory))
@@ -163,7 +163,7 @@ class Judging:
             judged = [item for item in trace.all_items() if item.received_ms < trace.deadline_ms]
             trajectory = self._assemble(trace, judged, truths, n_judged > self.trace_spans_max)
             n_spans = sum(isinstance(item, Span) for item in judged)
-            results = self._judged(trace, trajectory) if _weight(n_spans, trajectory) else ()
+            results = self._judged(trace, trajectory) if _is_judged(n_spans, trajectory) else ()
         trace.workflow = trajectory.workflow_name
         kinds = {step.span.span_id: (str(step.kind), step.span.tool) for step in trajectory.steps}
         return TraceOutcomes(
@@ -172,9 +172,9 @@ class Judging:
             n_items=n_judged or trace.n_items,
             close_reason=trace.reason,
             config_seq=self.seq,
-            weight=_weight(n_spans, trajectory),
+            weight=(weight := _weight(n_spans, trajectory)),
             release=trajectory.root.release if trajectory.root else "",
-            outcomes=summarise(results, kinds),
+            outcomes=summarise(results, kinds) if weight else (),  # only the sample is told of
         )
 
     def _judged(self, trace: Trace, trajectory: Trajectory) -> tuple[Result, ...]:
@@ -228,6 +228,22 @@ def _weight(n_spans: int, trajectory: Trajectory) -> float:
     """What the trace counts: nothing outside the cohort that is judged, and nothing where only log records came, which
     is what an application that samples its traces sends of the others."""
     return float(n_spans > 0 and in_cohort(trajectory.key.trace_id, trajectory.workflow.sample))
+
+
+def _is_judged(n_spans: int, trajectory: Trajectory) -> bool:
+    """Whether a trace is judged: those that count, and what its workflow wants beside them."""
+    return _weight(n_spans, trajectory) > 0 or (n_spans > 0 and _also_judged(trajectory))
+
+
+def _also_judged(trajectory: Trajectory) -> bool:
+    """Above the cap no: it would hang on which spans are kept."""
+    wanted = trajectory.workflow.judge_also
+    if not wanted or trajectory.flags & OVER_CAP:
+        return False
+    spans = [*trajectory.roots, *(step.span for step in trajectory.steps)]
+    return ("errors" in wanted and any(s.status == ERROR or s.error_type or s.exception for s in spans)) or (
+        "tasks" in wanted and any(s.task_id for s in spans)
+    )
 
 
 def in_cohort(trace_id: bytes, sample: float) -> bool:

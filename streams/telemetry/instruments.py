@@ -48,6 +48,7 @@ INSTRUMENTS = (
     Instrument(
         "stepwatch.spans", "counter", "{span}", "What became of the spans of acknowledged flushes", ("outcome",)
     ),
+    Instrument("stepwatch.logs", "counter", "{record}", "What became of their log records", ("outcome",)),
     Instrument(
         "stepwatch.spans.flagged", "counter", "{span}", "Spans that came late, contradict or pass a bound", ("flag",)
     ),

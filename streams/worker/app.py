@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.config import ConfigError
+from schemas.ledger import LedgerRow
 from schemas.registry import EMPTY, parse_registry
 from schemas.rules import parse_rules
 from streams.config_log import ConfigReader, ConfigRecord
@@ -73,8 +74,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
                 newest = read_config_record(await config.latest())
         return newest
 
-    def told(flushes: Sequence[Flush], chunks: Sequence[Chunk]) -> None:
-        flushed(metrics, flushes, chunks, time.time() * 1000)
+    def told(flushes: Sequence[Flush], chunks: Sequence[Chunk], ledger: Sequence[LedgerRow]) -> None:
+        flushed(metrics, flushes, chunks, ledger, time.time() * 1000)
 
     reading = connect(settings)
     scorer = Scorer(settings, Reader(reading), sink, failpoint, prepare, all_evaluators(), told)

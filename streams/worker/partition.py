@@ -20,6 +20,7 @@ class Fate:
     stored: int = 0
     duplicate: int = 0
     ignored: int = 0
+    sampled_out: int = 0
     dead_lettered: int = 0
 
 
@@ -68,7 +69,7 @@ def ledger_rows(part: Partition) -> list[LedgerRow]:
             spans=tally.spans.seen,
             stored=tally.spans.stored,
             duplicate=tally.spans.duplicate,
-            sampled_out=0,
+            sampled_out=tally.spans.sampled_out,
             dead_lettered=tally.spans.dead_lettered,
             log_records=tally.logs.seen,
             logs_stored=tally.logs.stored,

@@ -17,7 +17,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Taken, began_ns, items_of, signal_of_item
-from schemas.naming import Watched
+from schemas.ledger import LedgerRow
 from schemas.registry import EMPTY, Registry
 from schemas.signal import signal_of
 from schemas.trajectory import TraceKey
@@ -73,11 +73,13 @@ class Scorer:
         failpoint: Failpoint,
         prepare: Callable[[], Awaitable[InForce]],
         evaluators: tuple[Evaluator, ...] = EVALUATORS,
-        told: Callable[[Sequence[Flush], Sequence[Chunk]], None] = lambda flushes, chunks: None,
+        told: Callable[
+            [Sequence[Flush], Sequence[Chunk], Sequence[LedgerRow]], None
+        ] = lambda flushes, chunks, ledger: None,
     ) -> None:
         """`prepare` connects what must be connected and answers the newest config: awaited before any recovery.
 
-        `told` hears of every flush that was acknowledged, and of the chunks that it completed.
+        `told` hears of every flush that was acknowledged, of the chunks that it completed, and of their ledger rows.
         """
         self._told = told
         self._evaluators = evaluators
@@ -144,11 +146,11 @@ class Scorer:
         self.own([chunk.tp])
         part = self._partitions[chunk.tp]
         await part.ready.wait()
-        watched = part.engine.watched
-        decoded, dead = self._decode(chunk, watched)
+        under = part.engine.watched, part.engine.drops
+        decoded, dead = self._decode(chunk, part.engine)
         async with self._reading:
-            if part.engine.watched != watched:  # a newer config, while this waited
-                decoded, dead = self._decode(chunk, part.engine.watched)
+            if (part.engine.watched, part.engine.drops) != under:  # a newer config, while this waited
+                decoded, dead = self._decode(chunk, part.engine)
             await self._read_back(part, decoded)
             if chunk.dropped or self._partitions.get(part.tp) is not part:
                 return  # revoked meanwhile: the next owner gets the chunk again
@@ -163,14 +165,15 @@ class Scorer:
         if self._rows >= self._settings.flush_rows_max or self._bytes >= self._settings.flush_bytes_max:
             await self.flush()
 
-    def _decode(self, chunk: Chunk, watched: Watched) -> tuple[Decoded, list[DeadLetter]]:
-        """What the chunk holds by record, and what of it cannot be used. `watched` are the keys that naming rules look at."""
+    def _decode(self, chunk: Chunk, engine: TrajectoryEngine) -> tuple[Decoded, list[DeadLetter]]:
+        """What the chunk holds by record, under the engine's config, and what of it cannot be used."""
         decoded: Decoded = []
         dead: list[DeadLetter] = []
         for record in chunk.records:
             tenant = _tenant(record.headers)
             received_ms = self._received_ms(record.timestamp)
-            taken = items_of(record.value or b"", tenant, received_ms, signal_of(record.headers), watched)
+            signal = signal_of(record.headers)
+            taken = items_of(record.value or b"", tenant, received_ms, signal, engine.watched, engine.drops)
             decoded.append((received_ms, tenant, taken))
             where = record.topic, record.partition, record.offset, tenant
             dead += [
@@ -199,6 +202,8 @@ class Scorer:
             tally = part.tally.get(tenant) or part.tally.setdefault(tenant, Tally())
             tally.logs.seen += taken.ignored
             tally.logs.ignored += taken.ignored
+            tally.spans.seen += taken.sampled_out
+            tally.spans.sampled_out += taken.sampled_out
             for item, raw in taken.items:
                 fate = tally.of(signal_of_item(item))
                 fate.seen += 1
@@ -303,7 +308,7 @@ class Scorer:
                 for chunk in chunks:
                     chunk.done = True
             self.stored += sum(flush.counts.stored for _, flush, _ in taken)
-            self._told([flush for _, flush, _ in taken], [chunk for _, _, chunks in taken for chunk in chunks])
+            self._told(batch.flushes, [chunk for _, _, chunks in taken for chunk in chunks], batch.ledger)
             if any(t.end_ms is not None and t.is_open for _, flush, _ in taken for t in flush.touched):
                 self._failpoint.hit("root_undecided")
 

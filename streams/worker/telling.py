@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from schemas.ledger import LedgerRow
 from streams.core.flush import Flush
 from streams.settings import Settings
 from streams.telemetry.health import Readiness, ScorerState, readiness_of_scorer
@@ -11,36 +12,49 @@ from streams.worker.ledger import Chunk, LedgerApp
 from streams.worker.scorer import Scorer
 from streams.worker.sink import Sink
 
+FATES = ("stored", "duplicate", "sampled_out", "dead_lettered")  # of spans: the ledger's terms
+LOG_FATES = ("stored", "duplicate", "ignored", "dead_lettered")
 FLAGS = ("late", "conflict", "over_cap")
 
 
-def flushed(metrics: Metrics, flushes: Iterable[Flush], chunks: Iterable[Chunk], now_ms: float) -> None:
-    """Sums of one acknowledged flush of all partitions."""
+def flushed(
+    metrics: Metrics, flushes: Iterable[Flush], chunks: Iterable[Chunk], ledger: Iterable[LedgerRow], now_ms: float
+) -> None:
+    """Sums of one acknowledged flush of all partitions. What became of spans is told as the ledger has it."""
+    _accounted(metrics, ledger)
     spans: Counter[str] = Counter()
     closed: Counter[str] = Counter()
     verdicts: Counter[tuple[str, str]] = Counter()
     for flush in flushes:
-        for name in ("stored", "duplicate", *FLAGS, "evicted"):
+        for name in (*FLAGS, "evicted"):
             spans[name] += getattr(flush.counts, name)
         for decided in flush.decided:
             closed[decided.outcomes.close_reason] += 1
             for outcome in decided.outcomes.outcomes:
                 verdicts[outcome.evaluator, outcome.last] += 1
     for name, n in spans.items():
-        if not n:
-            continue
-        if name in FLAGS:
-            metrics.add("stepwatch.spans.flagged", n, flag=name)
-        elif name == "evicted":
+        if n and name == "evicted":
             metrics.add("stepwatch.windows.evicted", n)
-        else:
-            metrics.add("stepwatch.spans", n, outcome=name)
+        elif n:
+            metrics.add("stepwatch.spans.flagged", n, flag=name)
     for reason, n in closed.items():
         metrics.add("stepwatch.windows.closed", n, reason=reason)
     for (evaluator, verdict), n in verdicts.items():
         metrics.add("stepwatch.eval.results", n, evaluator=evaluator, verdict=verdict)
     for chunk in chunks:
         metrics.add("stepwatch.flush.latency", max(0.0, now_ms - chunk.appended_ms) / 1000.0)
+
+
+def _accounted(metrics: Metrics, ledger: Iterable[LedgerRow]) -> None:
+    fates: Counter[tuple[str, str]] = Counter()
+    for row in ledger:
+        for name in FATES:
+            fates["stepwatch.spans", name] += getattr(row, name)
+        for name in LOG_FATES:
+            fates["stepwatch.logs", name] += getattr(row, f"logs_{name}")
+    for (metric, name), n in fates.items():
+        if n:
+            metrics.add(metric, n, outcome=name)
 
 
 def observe(metrics: Metrics, scorer: Scorer, app: LedgerApp, settings: Settings) -> None:
