@@ -30,6 +30,7 @@ def build() -> "typer.Typer":
         keys,
         ledger,
         parts,
+        replay,
         rules,
         score,
         send,
@@ -65,6 +66,7 @@ def build() -> "typer.Typer":
         rules,
         dlq,
         upkeep,
+        replay,
         ledger,
         deliver,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
@@ -145,14 +146,19 @@ def _tell(console: Console, sums: "Sums") -> None:
     if not sums.changes:
         console.print("no verdict changed")
         return
+    console.print(changes_table(sums.changes))
+    if (more := len(sums.changes) - CHANGES_SHOWN) > 0:
+        console.print(f"and {more} more kinds: see v1_verdict_changes")
+
+
+def changes_table(changes: Counter[tuple[str, str, str, str]]) -> Table:
+    """How many verdicts of which workflow and evaluator became what; the most frequent changes."""
     table = Table(box=None, pad_edge=False)
     for name in ("changed", "workflow", "evaluator", "from", "to"):
         table.add_column(name, justify="right" if name == "changed" else "left")
-    for (workflow, evaluator, before, after), n in sums.changes.most_common(CHANGES_SHOWN):
+    for (workflow, evaluator, before, after), n in changes.most_common(CHANGES_SHOWN):
         table.add_row(str(n), escape(workflow), escape(evaluator), before or "(none)", after or "(none)")
-    console.print(table)
-    if (more := len(sums.changes) - CHANGES_SHOWN) > 0:
-        console.print(f"and {more} more kinds: see v1_verdict_changes")
+    return table
 
 
 def _moment(option: str, text: str, now_ms: int) -> int:

@@ -255,11 +255,20 @@ class Scorer:
                 continue
             now_ms = clock_ms + int((idle_until - anchored) * 1000)
             async with self._reading:
-                if part.clock_anchor != (clock_ms, anchored):
-                    continue  # a chunk came in between
-                if missing := part.engine.due(now_ms):
-                    await self._load(part, missing)
-                part.engine.tick(now_ms)
+                if part.clock_anchor == (clock_ms, anchored):  # else a chunk came in between
+                    await self._tick(part, now_ms)
+
+    async def advance(self, clock_ms: int) -> None:
+        """All log clocks go on to this time: the caller knows that nothing that was appended before it is still to come."""
+        for part in self._partitions.values():
+            await part.ready.wait()
+            async with self._reading:
+                await self._tick(part, clock_ms)
+
+    async def _tick(self, part: Partition, clock_ms: int) -> None:
+        if missing := part.engine.due(clock_ms):
+            await self._load(part, missing)
+        part.engine.tick(clock_ms)
 
     async def sweep(self, unjudged: Unjudged) -> int:
         """Read back decided traces of which more is stored than was judged: the next flush judges them. How many were

@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.ledger import DeadLetter as DeadLetterRow
@@ -52,6 +51,14 @@ DEAD_SHARE_AFTER = 10_000  # rows before the share means anything
 log = logging.getLogger(__name__)
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
+
+
+class Publisher(Protocol):
+    """Of an AIOKafkaProducer what the sink needs."""
+
+    async def send(self, topic: str, value: bytes | None = None, **options: Any) -> Awaitable[Any]:
+        """Put a record on a topic; what comes back is done with the broker's acknowledgement."""
+        ...
 
 
 class DeadLetter(NamedTuple):
@@ -93,7 +100,7 @@ class Sink:
         self,
         settings: Settings,
         writer: Writer,
-        producer: AIOKafkaProducer,
+        producer: Publisher,
         failpoint: Failpoint,
         told: Callable[..., None] = lambda name, amount=1, **attributes: None,
     ) -> None:
