@@ -34,6 +34,11 @@ check: lint ## What to run before a commit: lint, and all tests that need no bro
 integration: $(STAMP) ## Only the tests against a real broker and a real ClickHouse
 	$(BIN)/python -m pytest -m integration
 
+.PHONY: instrumentors
+instrumentors: $(STAMP) ## Real agent frameworks under their instrumentation, all or PAIR=...; RECORD=1 keeps what they export
+	$(BIN)/python -m tests.instrumentors $(if $(RECORD),--record) $(PAIR)
+	$(BIN)/python -m pytest -m instrumentors tests/instrumentors $(if $(PAIR),-k "$(PAIR)")
+
 .PHONY: lint
 lint: $(STAMP) ## Format, ruff, types, import contracts
 	$(BIN)/ruff format --check
@@ -78,7 +83,7 @@ requirements: ## Pin all dependencies with hashes (needs uv)
 .PHONY: clean
 clean: ## Stop the local stack; remove it, the environment and all caches
 	@if [ -x $(BIN)/stepwatch ] && [ -e $(STAMP) ]; then $(BIN)/stepwatch down; $(BIN)/stepwatch down --data-dir .stepwatch/demo; fi
-	rm -rf $(VENV) .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-instrumentors .stepwatch .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -1,0 +1,12 @@
+"""Tests marked `instrumentors` take part only where they are asked for: `pytest -m instrumentors`."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "instrumentors" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("instrumentors")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
