@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int | None = Field(default=None, ge=1, le=65_535)
 
+    # Results as OTLP log events, to the endpoint of the OTEL_* variables. Reasons may quote arguments.
+    results_log: bool = False
+
     # Local stack.
     data_dir: Path = Path(".stepwatch")
 

@@ -121,6 +121,12 @@ class Trace:
         return [*self.items.values(), *self.extras.values(), *self.logs.values()]
 
     @property
+    def root_span_id(self) -> bytes:
+        """The earliest span without a parent, of those that are kept; b"" where there is none."""
+        roots = [(span.start_ns, span.span_id) for span in self.items.values() if not span.parent_id]
+        return min(roots)[1] if roots else b""
+
+    @property
     def is_open(self) -> bool:
         """Not decided yet."""
         return self.state == "open"

@@ -66,6 +66,9 @@ INSTRUMENTS = (
     Instrument(
         "stepwatch.flush.latency", "histogram", "s", "From the append of a chunk's last record until it is done"
     ),
+    Instrument(
+        "stepwatch.results_log", "counter", "{result}", "What became of results to be sent as log events", ("outcome",)
+    ),
     Instrument("stepwatch.dlq.records", "counter", "{record}", "Dead letters written"),
     # Alerter.
     Instrument("stepwatch.alert.transitions", "counter", "{event}", "Alert events published", ("to",)),

@@ -22,6 +22,7 @@ from streams.store.reader import Reader
 from streams.store.unjudged import unjudged
 from streams.store.writer import Writer
 from streams.telemetry.metrics import Metrics
+from streams.telemetry.results_log import results_log
 from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
 from streams.worker.failpoint import Failpoint
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     )
     metrics = Metrics("scorer")
     sink = Sink(settings, writer, producer, failpoint, metrics.add)
+    events = results_log(metrics.add) if settings.results_log else None
     config = ConfigReader(settings)
     connected = asyncio.Lock()
 
@@ -76,6 +78,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
 
     def told(flushes: Sequence[Flush], chunks: Sequence[Chunk], ledger: Sequence[LedgerRow]) -> None:
         flushed(metrics, flushes, chunks, ledger, time.time() * 1000)
+        if events is not None:
+            events.offer(flushes)
 
     reading = connect(settings)
     scorer = Scorer(settings, Reader(reading), sink, failpoint, prepare, all_evaluators(), told)
@@ -124,6 +128,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         await scorer.flush()
         await scorer.flush()  # the marks of what the first one published: else the next owner publishes it again
         await app.consumer.commit()
+        if events is not None:
+            await asyncio.to_thread(events.stop)
         await guard.stop()
         await config.stop()
         await producer.stop()
