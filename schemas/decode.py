@@ -17,6 +17,7 @@ from schemas.dialects.truth import expectation_of, task_of
 from schemas.dialects.view import View
 from schemas.naming import NOTHING, Watched, marks_of
 from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span
+from schemas.redaction.redactor import Redactor
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
 
 EVENTS_MAX = 128
@@ -68,24 +69,35 @@ def decode(
     content_hash: int | None = None,
     flags: int = 0,
     watched: Watched = NOTHING,
+    redactor: Redactor | None = None,
 ) -> tuple[Span, RawSpan]:
     """The normalised span and the raw span as it is to be stored.
 
-    `content_hash` and `flags` are given when a stored span is read back: it was cut already. `watched` are the keys that naming
-    rules look at: their values are kept.
+    `content_hash` and `flags` are given when a stored span is read back: it was cut and redacted already. `watched` are the keys
+    that naming rules look at: their values are kept. Without a redactor all content is kept.
     """
     try:
-        return _decode(raw, tenant, received_ms, content_hash, flags, watched)
+        return _decode(raw, tenant, received_ms, content_hash, flags, watched, redactor)
     except UnicodeDecodeError as error:  # the map of attributes decodes its keys only when it is walked
         raise InvalidOtlp(f"an attribute key is not UTF-8: {error}") from error
 
 
 def _decode(
-    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None, flags: int, watched: Watched
+    raw: RawSpan,
+    tenant: str,
+    received_ms: int,
+    content_hash: int | None,
+    flags: int,
+    watched: Watched,
+    redactor: Redactor | None,
 ) -> tuple[Span, RawSpan]:
     digest = xxh3_64_intdigest(raw.span) if content_hash is None else content_hash
     raw, cut = bound(raw)
     message = _parse(raw.span)
+    if redactor is not None:
+        raw, taken = redactor.span(raw, tenant)
+        flags |= taken
+        message = _parse(raw.span)
     trace_id, span_id, parent_id = message.trace_id, message.span_id, message.parent_span_id
     if len(trace_id) != 16 or trace_id == _ZERO_TRACE:
         raise InvalidOtlp(f"trace id must be 16 bytes, not all zero: {trace_id.hex() or 'empty'}")

@@ -14,6 +14,7 @@ from schemas.decode import SPAN_BYTES_MAX, resource_of
 from schemas.dialects.logged import fields_of, is_content, name_of, read
 from schemas.log_record import LogRecord
 from schemas.otlp import InvalidOtlp, parse_log
+from schemas.redaction.redactor import Redactor
 from schemas.span import DROPPED_ATTRIBUTES, TRUNCATED, RawSpan
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
@@ -21,20 +22,31 @@ _LOGS = 0x6C6F6773  # tells the exporter of a resource's logs from that of its s
 
 
 def decode_log(
-    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None = None, flags: int = 0
+    raw: RawSpan,
+    tenant: str,
+    received_ms: int,
+    content_hash: int | None = None,
+    flags: int = 0,
+    redactor: Redactor | None = None,
 ) -> tuple[LogRecord, RawSpan] | None:
     """The record and its bytes as they are to be stored; None for one without content.
 
-    `content_hash` and `flags` are given when a stored record is read back: it was cut already, and it stays what it was.
+    `content_hash` and `flags` are given when a stored record is read back: it was cut and redacted already, and it stays what
+    it was. Without a redactor all content is kept.
     """
     try:
-        return _decode(raw, tenant, received_ms, content_hash, flags)
+        return _decode(raw, tenant, received_ms, content_hash, flags, redactor)
     except UnicodeDecodeError as error:  # the map of attributes decodes its keys only when it is walked
         raise InvalidOtlp(f"an attribute key is not UTF-8: {error}") from error
 
 
 def _decode(
-    raw: RawSpan, tenant: str, received_ms: int, content_hash: int | None, flags: int
+    raw: RawSpan,
+    tenant: str,
+    received_ms: int,
+    content_hash: int | None,
+    flags: int,
+    redactor: Redactor | None,
 ) -> tuple[LogRecord, RawSpan] | None:
     message = parse(raw.span)
     name = name_of(message.event_name, message.attributes)
@@ -44,6 +56,10 @@ def _decode(
     if len(raw.span) > VALUE_BYTES_MAX:
         raw, cut = _bound(raw, message)
         flags |= cut
+    if redactor is not None:
+        raw, taken = redactor.log(raw, tenant)
+        flags |= taken
+        message = parse(raw.span)
     trace_id, span_id = message.trace_id, message.span_id
     if len(trace_id) != 16 or trace_id == _ZERO_TRACE:
         raise InvalidOtlp(f"{name} without a trace: trace id must be 16 bytes, not all zero: {_shown(trace_id)}")

@@ -70,6 +70,18 @@ def failure_of(span: Span, result: Any) -> Failure | None:
     return _result_failure(span, result)
 
 
+def control_flow(text: str) -> str:
+    """The words by which a status or an exception says that it was control flow or a cancellation; "" when it does not."""
+    found = _CONTROL_FLOW.search(text)
+    return found[0] if found else ""
+
+
+def tells_error(text: str | None) -> bool:
+    """Whether a result, as captured, says by itself that the call failed (E5, E6)."""
+    found = None if text is None else _read(read_result(text))
+    return found is not None and found[1] == "failed"
+
+
 def _said_failure(span: Span) -> Failure | None:
     """E1 to E4: what the span itself says."""
     words = span.error_type, span.exception, span.status_message

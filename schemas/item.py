@@ -13,6 +13,7 @@ from schemas.dropping import DropRule, is_dropped
 from schemas.log_record import LogRecord
 from schemas.naming import NOTHING, Watched
 from schemas.otlp import InvalidOtlp, pack
+from schemas.redaction.redactor import Redactor
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan, Span
 from schemas.topic_record import Refused, split_parts
@@ -47,9 +48,10 @@ def items_of(
     signal: str = TRACES,
     watched: Watched = NOTHING,
     drops: Sequence[DropRule] = (),
+    redactor: Redactor | None = None,
 ) -> Taken:
     """All that a record holds; one that cannot be split is one refusal, of its whole bytes. `watched` are the keys that naming
-    rules look at; what one of `drops` holds for is not decoded."""
+    rules look at; what one of `drops` holds for is not decoded. What is refused is not redacted."""
     try:
         parts = split_parts(value, signal)
     except InvalidOtlp as error:
@@ -61,7 +63,7 @@ def items_of(
             sampled_out += 1
             continue
         try:
-            items.append(decode(raw, tenant, received_ms, watched=watched))
+            items.append(decode(raw, tenant, received_ms, None, 0, watched, redactor))
         except InvalidOtlp as error:
             refused.append(Refused(str(error), pack([raw])))
     for raw in parts.logs:
@@ -69,7 +71,7 @@ def items_of(
             ignored += 1
             continue
         try:
-            decoded = decode_log(raw, tenant, received_ms)
+            decoded = decode_log(raw, tenant, received_ms, redactor=redactor)
         except InvalidOtlp as error:
             refused.append(Refused(str(error), pack([raw]), LOGS))
             continue

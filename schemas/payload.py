@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from schemas.pyrepr import NotARepr, read_repr
+from schemas.redaction.patterns import TOKEN
 
 _WRAPPING_KEYS_MAX = 4  # of an object that wraps a result
 PEELS_MAX = 3  # wrappings taken off; deeper ones are the tool's own data
@@ -30,6 +31,11 @@ _PLACEHOLDER = re.compile(
 )
 _PLACEHOLDER_CHARS_MAX = 80
 _FIRST = frozenset(("", *"_[<{*R \t\n"))  # what a placeholder can start with: spares most values the expression
+
+
+def has_token(text: str | None) -> bool:
+    """Whether one of our own redaction's tokens stands in a text, be it amid other words (`schemas.redaction.patterns`)."""
+    return text is not None and TOKEN.search(text) is not None
 
 
 def is_placeholder(value: object) -> bool:
@@ -61,7 +67,7 @@ def has_placeholder(value: Any, depth: int = 0) -> bool:
 def placeholder_paths(value: Any, path: str = "", depth: int = 0) -> list[str]:
     """Where in a parsed value placeholders stand, as `address.city` or `items[0]`; nothing beyond 20 levels."""
     if isinstance(value, str):
-        return [path] if is_placeholder(value) else []
+        return [path] if is_placeholder(value) or has_token(value) else []
     if depth > 20 or not isinstance(value, dict | list):
         return []
     if isinstance(value, dict):

@@ -17,6 +17,7 @@ import xxhash
 from schemas.config import ConfigError, Path, Problem, read_yaml, unknown
 from schemas.dropping import DropRule, make_drop
 from schemas.naming import NOTHING, PLACEHOLDER, NamingRule, Watched, make_rule, watched_by
+from schemas.redaction.levels import NO_TENANT, Level, TenantLevels, tenant_levels
 from schemas.registry_text import (
     DefaultsText,
     DropText,
@@ -71,6 +72,7 @@ class Registry:
     names: tuple[NamingRule, ...] = ()  # in the order of the file
     watched: Watched = NOTHING  # what they look at: decode keeps it
     drops: tuple[DropRule, ...] = ()  # what is not even decoded
+    tenants: TenantLevels = NO_TENANT
 
     def workflow(self, name: str) -> Workflow:
         """The entry of this name; else the first glob that matches it; else the defaults."""
@@ -79,8 +81,20 @@ class Registry:
             return found
         return next((workflow for glob, workflow in self.globs if glob.match(name)), self.defaults)
 
+    @property
+    def workflow_levels(self) -> set[Level]:
+        """The redaction levels that some workflow has."""
+        return {workflow.redaction for workflow in (*self.exact.values(), self.defaults)}
+
+    @property
+    def redacts(self) -> bool:
+        """Whether anything but `keep` is asked for."""
+        return self.workflow_levels | self.tenants.levels != {"keep"}
+
 
 EMPTY = Registry("empty", {}, (), Workflow(DEFAULTS))
+# Stands in for one that cannot be read: what it said of redaction is not known.
+UNREADABLE = Registry("unreadable", {}, (), Workflow(DEFAULTS, redaction="strict"))
 
 
 def glob_pattern(pattern: str) -> re.Pattern[str] | None:
@@ -114,6 +128,7 @@ def parse_registry(text: str, source: str, files: Files = MappingProxyType({})) 
         names=names,
         watched=watched_by(names),
         drops=tuple(make_drop(entry.tenant, entry.resource) for entry in file.drop),
+        tenants=tenant_levels(file.redaction.tenants, file.redaction.allow),
     )
 
 
@@ -246,6 +261,7 @@ def _workflow(entry: WorkflowText, tools: Mapping[str, Tool], defaults: Defaults
         evaluators={name: _settings(entry.evaluators.get(name), defaults.evaluators.get(name)) for name in names},
         trajectory_weights=entry.trajectory_weights or defaults.trajectory_weights,
         agents=frozenset(entry.agents or defaults.agents),
+        redaction=entry.redaction if "redaction" in said else defaults.redaction,
     )
 
 

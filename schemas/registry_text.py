@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from schemas.config import Declared
+from schemas.redaction.levels import Level
 from schemas.workflow import AlsoJudged
 
 
@@ -66,6 +67,7 @@ class DefaultsText(Declared):
     evaluators: dict[str, EvaluatorText] = Field(default_factory=dict)
     trajectory_weights: dict[str, float] = Field(default_factory=dict)
     agents: list[str] = Field(default_factory=list)
+    redaction: Level = "keep"
 
 
 class WorkflowText(DefaultsText):
@@ -90,11 +92,18 @@ class DropText(Declared):
     resource: dict[str, str] = Field(default_factory=dict)
 
 
+class RedactionText(Declared):
+    """Levels by tenant (names or globs), and attribute keys (globs) that `strict` keeps besides its own."""
+
+    tenants: dict[str, Level] = Field(default_factory=dict)
+    allow: list[str] = Field(default_factory=list, max_length=100)
+
+
 class FileText(Declared):
     """The whole file."""
 
     drop: list[DropText] = Field(default_factory=list, max_length=100)
     workflow_names: list[NamingText] = Field(default_factory=list, max_length=100)
-
+    redaction: RedactionText = RedactionText()
     workflows: list[WorkflowText] = Field(default_factory=list)
     defaults: DefaultsText = DefaultsText()

@@ -32,12 +32,14 @@ TRUNCATED = 2  # a value over 64 KiB or an attribute beyond the 256th was cut in
 DROPPED_ATTRIBUTES = 4  # the producer says that it dropped attributes
 INVALID_UTF8 = 8  # bytes that are not UTF-8 were replaced by U+FFFD
 BAD_VALUE = 16  # an attribute value could not be read (too deep, broken) and was left out
+REDACTED = 32  # content was masked or taken away before anything was judged (docs/privacy.md)
 FLAG_NAMES = {
     CLOCK_SUSPECT: "clock_suspect",
     TRUNCATED: "truncated",
     DROPPED_ATTRIBUTES: "dropped_attributes",
     INVALID_UTF8: "invalid_utf8",
     BAD_VALUE: "bad_value",
+    REDACTED: "redacted",
 }
 
 

@@ -10,8 +10,8 @@ import orjson
 
 from schemas.failure import Failure, failure_of
 from schemas.lazy import lazy
-from schemas.payload import arguments_of, has_placeholder, read_result
-from schemas.span import Span
+from schemas.payload import arguments_of, has_placeholder, has_token, read_result
+from schemas.span import REDACTED, Span
 
 __all__ = ["Failure", "ToolCall", "read_call"]
 
@@ -25,6 +25,7 @@ class ToolCall:
     arguments_error: str | None  # why they are not JSON, with the position
     result: Any  # parsed or text; None: not captured
     failure: Failure | None
+    masked: bool = False  # our own redaction left tokens in the arguments
     is_repr: bool = False  # the arguments were logged as Python's repr, not as JSON: read, and worth a word
     failed: bool = field(init=False)  # it did not do its work. A suspect call counts as one that did
     executed: bool = field(init=False)  # it did its work: neither failed nor interrupted by control flow
@@ -50,7 +51,7 @@ class ToolCall:
     @lazy
     def redacted(self) -> bool:
         """Whether a redactor replaced an argument, or all of them: their values are unknown."""
-        return has_placeholder(self.arguments)
+        return self.masked or has_placeholder(self.arguments)
 
 
 def _canonical(value: Any) -> bytes:
@@ -61,4 +62,5 @@ def read_call(span: Span) -> ToolCall:
     """The call of a tool_call, retrieval or handoff span; of other spans only the failure means something."""
     value, fault, is_repr = arguments_of(span.arguments, span.tool)
     result = read_result(span.result)
-    return ToolCall(span.tool or span.name, value, fault, result, failure_of(span, result), is_repr)
+    masked = bool(span.flags & REDACTED) and has_token(span.arguments)
+    return ToolCall(span.tool or span.name, value, fault, result, failure_of(span, result), masked, is_repr)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from schemas.lazy import lazy
+from schemas.redaction.levels import Level
 from schemas.tools import Tool
 
 DEFAULT_MAX_STEPS = 200  # an agent that needs more for one conversation is almost surely in a loop
@@ -62,6 +63,7 @@ class Workflow:
     evaluators: Mapping[str, EvaluatorSettings] = field(default_factory=dict)
     trajectory_weights: Mapping[str, float] = field(default_factory=dict)
     agents: frozenset[str] = frozenset()  # the agents that work in it; empty: nothing is said
+    redaction: Level = "keep"  # of its spans, where their tenant's is not stricter
 
     @lazy
     def declares_writes(self) -> bool:

@@ -14,6 +14,7 @@ from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Item, items_of
+from schemas.redaction.redactor import Redactor
 from schemas.registry import EMPTY, Registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow
@@ -58,11 +59,17 @@ class SkipList:
             self.first.append(skipped)
 
 
-def read_items(records: Records, received_ms: int, skipped: SkipList, registry: Registry = EMPTY) -> Iterator[Item]:
+def read_items(
+    records: Records,
+    received_ms: int,
+    skipped: SkipList,
+    registry: Registry = EMPTY,
+    redactor: Redactor | None = None,
+) -> Iterator[Item]:
     """Spans and log records of these documents, in their order. What cannot be read is noted, and its neighbours are there.
-    `registry` is that which they will be judged under; what its rules drop is counted."""
+    `registry` is that which they will be judged under, `redactor` its redactor; what its rules drop is counted."""
     for source, line, record in records:
-        taken = items_of(record, TENANT, received_ms, watched=registry.watched, drops=registry.drops)
+        taken = items_of(record, TENANT, received_ms, watched=registry.watched, drops=registry.drops, redactor=redactor)
         skipped.ignored += taken.ignored
         skipped.sampled_out += taken.sampled_out
         for refusal in taken.refused:

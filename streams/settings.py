@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SECRET_CHARS_MIN = 16
 SERVERS = re.compile(r"[^\s,:]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
 
 
@@ -82,6 +83,9 @@ class Settings(BaseSettings):
     gateway_port: int = Field(default=4318, ge=0, le=65_535)
     gateway_grpc_port: int | None = Field(default=None, ge=1, le=65_535)  # OTLP/gRPC, usually 4317; off without
     gateway_insecure: bool = False  # bind an address that other machines reach, without TLS and keys
+    # Redaction (docs/privacy.md): the secret of the tokens that stand for masked values; without one they tell the kind alone.
+    redaction_secret: SecretStr | None = None
+
     gateway_keys_file: Path | None = None  # who may send; without it everybody, as the default tenant
     gateway_tls_certfile: Path | None = None
     gateway_tls_keyfile: Path | None = None
@@ -102,6 +106,18 @@ class Settings(BaseSettings):
 
     # Fault injection, for tests: "name:n" ends the process with SIGKILL at the n-th pass of that point.
     failpoint: str | None = None
+
+    @field_validator("redaction_secret")
+    @classmethod
+    def _is_long(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and len(given.get_secret_value()) < SECRET_CHARS_MIN:
+            raise ValueError(f"must have at least {SECRET_CHARS_MIN} characters; `openssl rand -hex 32` makes one")
+        return given
+
+    @property
+    def redaction_key(self) -> bytes:
+        """The secret of redaction's tokens; b"" without one."""
+        return b"" if self.redaction_secret is None else self.redaction_secret.get_secret_value().encode()
 
     @field_validator("bootstrap_servers")
     @classmethod

@@ -14,6 +14,7 @@ from evaluators.base import Evaluator
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
 from schemas.item import Item
+from schemas.redaction.redactor import redactor_of
 from schemas.registry import EMPTY, Registry
 from streams.console.errors import UserError
 from streams.console.progress import Advance
@@ -21,6 +22,7 @@ from streams.console.tally import known_evaluator
 from streams.offline import SkipList, read_items
 from streams.otlp_files import exports_of
 from streams.registry_file import read_registry
+from streams.settings import Settings
 
 SKIPPED_SHOWN_MAX = 5
 TERMINATED_EXIT = 143
@@ -85,13 +87,14 @@ def collect(
 ) -> None:
     """Hand every span and log record of these files to `take`, fit to be judged under a registry. Raises UserError for a file
     that cannot be read."""
+    redactor = redactor_of(registry, Settings().redaction_key)
     for file in files:
         try:
             advance.begin(f"reading {file.name}", file.stat().st_size, in_bytes=True)
         except OSError as error:
             raise UserError(f"{file}: cannot be read: {error}") from error
         records = ((str(file), line, record) for line, record in exports_of(file, advance.at))
-        for item in read_items(records, received_ms, skipped, registry):
+        for item in read_items(records, received_ms, skipped, registry, redactor):
             take(item)
 
 

@@ -52,6 +52,9 @@ INSTRUMENTS = (
     Instrument(
         "stepwatch.spans.flagged", "counter", "{span}", "Spans that came late, contradict or pass a bound", ("flag",)
     ),
+    Instrument(
+        "stepwatch.redaction.values", "counter", "{value}", "Values masked or taken away, before judging", ("kind",)
+    ),
     Instrument("stepwatch.windows.open", "gauge", "{trace}", "Traces that are open, in memory or in the store"),
     Instrument("stepwatch.windows.spans", "gauge", "{span}", "Spans held in memory"),
     Instrument("stepwatch.windows.closed", "counter", "{trace}", "Traces decided", ("reason",)),

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.config import ConfigError
 from schemas.ledger import LedgerRow
-from schemas.registry import EMPTY, parse_registry
+from schemas.registry import EMPTY, UNREADABLE, parse_registry
 from schemas.rules import parse_rules
 from streams.config_log import ConfigReader, ConfigRecord
 from streams.core.flush import Flush
@@ -80,6 +80,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         flushed(metrics, flushes, chunks, ledger, time.time() * 1000)
         if events is not None:
             events.offer(flushes)
+        for kind, n in scorer.redactions():
+            metrics.add("stepwatch.redaction.values", n, kind=kind)
 
     reading = connect(settings)
     scorer = Scorer(settings, Reader(reading), sink, failpoint, prepare, all_evaluators(), told)
@@ -140,12 +142,17 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
 
 def read_config_record(record: ConfigRecord) -> InForce:
     """What a config record says to a scorer. It was checked before it was applied; should a part of it not parse here, that is
-    said, and that part is empty."""
+    said, and that part is empty: nothing is judged by it, and of content as little as can be is kept."""
     registry, early = EMPTY, frozenset[str]()
     try:
         registry = parse_registry(record.registry_text, "eval.config") if record.registry_text else EMPTY
     except ConfigError as error:
-        log.error("config %d is not readable by this version, nothing is registered: %s", record.seq, error)
+        registry = UNREADABLE
+        log.error(
+            "config %d is not readable by this version, nothing is registered, and content is redacted: %s",
+            record.seq,
+            error,
+        )
     try:
         rules = parse_rules(record.rules_text, "eval.config").rules if record.rules_text else ()
         early = frozenset(rule.match.evaluator for rule in rules if rule.when == "step_scored")

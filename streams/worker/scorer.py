@@ -18,6 +18,7 @@ from evaluators.catalogue import EVALUATORS
 from schemas.expectation import TaskTruth
 from schemas.item import Taken, began_ns, items_of, signal_of_item
 from schemas.ledger import LedgerRow
+from schemas.redaction.redactor import Redactor, redactor_of
 from schemas.registry import EMPTY, Registry
 from schemas.signal import signal_of
 from schemas.trajectory import TraceKey
@@ -91,6 +92,7 @@ class Scorer:
         self._prepare = prepare
         self._recovering: set[asyncio.Task[None]] = set()
         self._config = InForce(0, EMPTY)
+        self._redactor: Redactor | None = None  # of the newest config, which may keep less than the one in force
         self._partitions: dict[TP, Partition] = {}
         self._flushing = asyncio.Lock()
         # Held from reading a trace back to folding on it: two readers at once, and the slower one would bring back a trace
@@ -123,7 +125,7 @@ class Scorer:
         self._rows = self._bytes = 0
 
     async def _recover(self, parts: list[Partition]) -> None:
-        self._config = await self._prepare()  # never older than a predecessor's
+        self.configure(await self._prepare())  # never older than a predecessor's
         numbers = [part.tp.partition for part in parts]
         takeovers = await self._sink.read(self._reader.take_over, numbers, HORIZON_MS)
         for part in parts:
@@ -134,7 +136,9 @@ class Scorer:
             part.ready.set()
 
     def configure(self, config: InForce) -> None:
-        """A newer config: engines take it over at the next flush boundary."""
+        """A newer config: engines take it over at the next flush boundary, redaction at the next chunk."""
+        if config.registry is not self._config.registry:
+            self._redactor = redactor_of(config.registry, self._settings.redaction_key)
         self._config = config
 
     # Chunks.
@@ -172,8 +176,8 @@ class Scorer:
         for record in chunk.records:
             tenant = _tenant(record.headers)
             received_ms = self._received_ms(record.timestamp)
-            signal = signal_of(record.headers)
-            taken = items_of(record.value or b"", tenant, received_ms, signal, engine.watched, engine.drops)
+            signal, value = signal_of(record.headers), record.value or b""
+            taken = items_of(value, tenant, received_ms, signal, engine.watched, engine.drops, self._redactor)
             decoded.append((received_ms, tenant, taken))
             where = record.topic, record.partition, record.offset, tenant
             dead += [
@@ -347,6 +351,15 @@ class Scorer:
     def spans_held(self) -> int:
         """Spans in memory, of all partitions."""
         return sum(part.engine.spans_held for part in self._partitions.values())
+
+    def redactions(self) -> list[tuple[str, int]]:
+        """Values taken away since the last time, by kind. A chunk that is read again counts again."""
+        if self._redactor is None:
+            return []
+        counts = self._redactor.counts
+        told = counts.most_common()
+        counts.clear()
+        return told
 
     @property
     def waiting_rows(self) -> int:
