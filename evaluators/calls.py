@@ -126,7 +126,11 @@ def _wrong_steps(matched: Matched, truth: TaskTruth) -> Iterator[tuple[Step, Jud
         after = truth.expected_calls[index].after
         reason = f"expected call {index} must come after {', '.join(map(str, after))}"
         yield step, scored(0.0, "task_truth", "out_of_order", reason, {"index": index, "after": list(after)})
+    names = {expected.name for expected in truth.expected_calls}
     for step in matched.extra:
+        if step.call.redacted and step.call.name in names:
+            yield step, unscored("task_truth", "redacted", "may be an expected call; its arguments are not known")
+            continue
         yield step, scored(0.0, "task_truth", "unexpected_call", f"no such call of {step.call.name} is expected")
     for index, step in matched.unknown:
         code = "redacted" if step.call.redacted else "not_captured"

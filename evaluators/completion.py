@@ -190,6 +190,10 @@ def _outputs(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgeme
     last = state.last_model
     if last is not None and last.output_messages is None and not any(root.output_messages for root in roots):
         return unscored(_TRUTH, "not_captured", "outputs are required, but what was said last was not captured")
+    if state.outputs.any_redacted(roots):
+        return unscored(
+            _TRUTH, "redacted", "outputs are required, and some of what was said is replaced by placeholders"
+        )
     said = len(required) - len(left)
     indexes = [index for index, output in enumerate(required) if output in left]
     reason = f"writes are right; {said} of {len(required)} required outputs were said"

@@ -7,6 +7,7 @@ import orjson
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.views.repeats import Repeats
+from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import StepKind
@@ -155,4 +156,5 @@ def _alternating(calls: Sequence[Step], workflow: Workflow) -> Iterable[int]:
 
 
 def _nothing_new(before: Step, again: Step) -> bool:
-    return again.call.key is not None and again.call.result == before.call.result
+    result = again.call.result
+    return again.call.key is not None and result == before.call.result and not is_placeholder(result)

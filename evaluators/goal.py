@@ -235,6 +235,10 @@ def _at_the_end(state: Progress, trajectory: Trajectory) -> Judgement:
     if outputs:
         if state.outputs.any_captured(trajectory.roots):
             unsaid = len(state.outputs.unsaid(trajectory.roots))
+            if unsaid and state.outputs.any_redacted(trajectory.roots):
+                return unscored(
+                    _TRUTH, "redacted", "some of what was said is replaced by placeholders: an output may be there"
+                )
         elif not state.calls_weigh:
             return unscored(_TRUTH, "not_captured", "outputs are the only milestones, and nothing said was captured")
         else:

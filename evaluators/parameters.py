@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from schemas.config import spell_path
-from schemas.payload import is_placeholder, placeholder_paths
+from schemas.payload import has_token, is_placeholder, placeholder_paths
 from schemas.registry import Tool, Workflow
 from schemas.result import Basis, Judgement
 from schemas.span import TRUNCATED
@@ -104,7 +104,7 @@ def _against(tool: Tool, step: Step, passed: Judgement) -> Judgement:
 def _faulty(tool: Tool, arguments: dict[str, Any], passed: Judgement) -> Judgement:
     assert tool.validator is not None
     errors = islice(tool.validator.iter_errors(arguments), FAULTS_MAX)
-    faults = [_fault(error) for error in errors if not is_placeholder(error.instance)]
+    faults = [_fault(error) for error in errors if not is_unknown(error.instance)]
     if not faults:
         return _redacted(arguments, passed.basis)
     faults.sort(key=lambda fault: (_GRAVITY.index(fault[0]), fault[1]))
@@ -112,6 +112,11 @@ def _faulty(tool: Tool, arguments: dict[str, Any], passed: Judgement) -> Judgeme
     more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
     evidence = {"faults": [{"argument": p, "code": c, "expected": e} for c, p, e in faults]}
     return scored(0.0, passed.basis, code, f"argument {path!r}: {expected}{more}", evidence)
+
+
+def is_unknown(value: object) -> bool:
+    """Whether a redactor replaced this value, or a part of it."""
+    return is_placeholder(value) or (isinstance(value, str) and has_token(value))
 
 
 def _redacted(arguments: dict[str, Any], basis: Basis) -> Judgement:

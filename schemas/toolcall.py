@@ -41,7 +41,7 @@ class ToolCall:
     @lazy
     def key(self) -> bytes | None:
         """Equal for calls of the same tool with the same arguments; None where arguments are not known."""
-        if self.arguments is None:
+        if self.arguments is None or self.redacted:
             return None
         try:
             return self.name.encode("utf-8", "replace") + b"\0" + _canonical(self.arguments)

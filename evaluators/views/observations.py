@@ -107,7 +107,7 @@ class Observations:
         tool = self.workflow.tools.get(call.name)
         if tool.writes if tool is not None else not only_looks(call.name):
             self.pending[call.name] = step
-        if key is None or call.redacted:
+        if key is None:
             return None
         asked = self.thinker
         before = self.failed.setdefault(key, Failed())

@@ -8,7 +8,8 @@ from itertools import islice
 
 from evaluators.base import Context, Follower
 from evaluators.views.speech import TEXTS_MAX, assistant_texts, may_say, unsaid, wanted
-from schemas.span import Span, is_step
+from schemas.payload import has_token, is_placeholder
+from schemas.span import REDACTED, Span, is_step
 from schemas.trajectory import Step
 
 
@@ -20,6 +21,7 @@ class RequiredOutputs(Follower):
         self.required: tuple[str, ...] = truth.required_outputs if truth is not None else ()
         super().__init__(context, None if self.required else [])  # where nothing is required nothing need be looked at
         self.captured = False  # whether anything that was said was captured
+        self.redacted = False  # whether some of it was replaced by placeholders
         self._unsaid = list(self.required)
         self._texts = 0
         self._roots: tuple[Span, ...] = ()
@@ -34,6 +36,7 @@ class RequiredOutputs(Follower):
         if step.span.output_messages is None:
             return
         self.captured = True
+        self.redacted = self.redacted or is_redacted(step.span)
         if self._unsaid and self._texts < TEXTS_MAX and may_say(step.span.output_messages, map(wanted, self._unsaid)):
             texts = list(islice(assistant_texts((step.span,)), TEXTS_MAX - self._texts))
             self._texts += len(texts)
@@ -52,7 +55,18 @@ class RequiredOutputs(Follower):
             self._unsaid_with_roots = unsaid(self._unsaid, assistant_texts(said)) if said else self._unsaid
         return self._unsaid_with_roots
 
+    def any_redacted(self, roots: tuple[Span, ...]) -> bool:
+        """Whether some of what was said, by the steps or by these roots, was taken away: an output may have been in it."""
+        self.catch_up()
+        return self.redacted or any(map(is_redacted, roots))
+
     def any_captured(self, roots: tuple[Span, ...]) -> bool:
         """Whether anything that was said, by the steps or by these roots, was captured."""
         self.catch_up()
         return self.captured or any(root.output_messages is not None for root in roots)
+
+
+def is_redacted(span: Span) -> bool:
+    """Whether a redactor replaced what a span said, or some of it."""
+    said = span.output_messages
+    return is_placeholder(said) or (bool(span.flags & REDACTED) and has_token(said))

@@ -27,7 +27,7 @@ class Repeats:
 
     def _take(self, step: Step) -> Step | None:
         call, fresh = step.call, self._fresh
-        key = None if call.redacted else call.key
+        key = call.key
         earlier = fresh.get(key) if key is not None else None
         if call.executed:
             if earlier is None and fresh and may_write(step, self._workflow):

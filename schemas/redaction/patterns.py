@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 WHOLE = "[REDACTED]"  # stands for content that is not kept at all
 TOKEN = re.compile(r"\[[A-Z_]{3,20}(?::[a-p]{16})?\]")
+_SHORT, _CLEAN_MAX = 80, 20_000
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
@@ -127,9 +128,12 @@ class Masker:
         """`key` of this tenant; b"": tokens tell the kind alone."""
         self._key = key
         self._counts = counts
+        self._clean: set[str] = set()  # short texts in which nothing was found: the same few come with every span
 
     def plain(self, text: str) -> str:
         """A text without structure, what the patterns find replaced. The very same text where they find nothing."""
+        if not self.finds(text):
+            return text
         for pattern in PATTERNS:
             if pattern.hint(text):
                 text = pattern.regex.sub(partial(self._token, pattern), text)
@@ -137,12 +141,17 @@ class Masker:
 
     def finds(self, text: str) -> bool:
         """Whether `plain` would replace anything."""
-        return any(
+        if text in self._clean:
+            return False
+        found = any(
             pattern.normal(found[0]) is not None
             for pattern in PATTERNS
             if pattern.hint(text)
             for found in pattern.regex.finditer(text)
         )
+        if not found and len(text) <= _SHORT and len(self._clean) < _CLEAN_MAX:
+            self._clean.add(text)
+        return found
 
     def _token(self, pattern: Pattern, found: re.Match[str]) -> str:
         normal = pattern.normal(found[0])
