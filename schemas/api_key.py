@@ -1,11 +1,13 @@
 """Keys that senders show the gateway: `swk_<id>_<secret>`, 256 random bits; only the hash of the whole is kept. Pure.
 
 A key is of one tenant and may only bring spans. Rotation is two live keys: make the second, move the senders, revoke the first.
+The file also says which client certificates stand for a tenant, by a name in them, and how much a tenant may send.
 """
 
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,6 +28,27 @@ class KeyRecord(NamedTuple):
     created_at: str
     revoked_at: str = ""  # "": it lives
     note: str = ""
+
+
+class Limit(NamedTuple):
+    """What a tenant may send a second, on the whole; 0: as much as it likes."""
+
+    spans_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+
+
+NO_LIMIT = Limit()
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A key file."""
+
+    keys: list[KeyRecord]
+    limits: dict[str, Limit] = field(default_factory=dict)  # by tenant
+    certificates: dict[str, str] = field(
+        default_factory=dict
+    )  # tenant by a subject alternative name, as `URI:spiffe://...` or `DNS:...`
 
 
 class BadKeyFile(ValueError):
@@ -62,13 +85,15 @@ class Keys:
         return record.tenant if hmac.compare_digest(kept, hashed(key.strip())) and record is not None else None
 
 
-def read_keys(text: bytes, source: str) -> list[KeyRecord]:
-    """The records of a key file, in their order. Raises BadKeyFile."""
+def read_keys(text: bytes, source: str) -> KeyFile:
+    """What a key file says, keys in their order. Raises BadKeyFile."""
     try:
         document: Any = orjson.loads(text)
         given = document["keys"]
         records = [_record(fields) for fields in given]
-    except (ValueError, KeyError, TypeError) as error:
+        limits = {tenant: _limit(fields) for tenant, fields in document.get("limits", {}).items()}
+        certificates = {name: _tenant(tenant) for name, tenant in document.get("certificates", {}).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadKeyFile(f"{source} is no key file ({error}): make one with `stepwatch keys create`") from error
     if len(records) > KEYS_MAX:
         raise BadKeyFile(f"{source} has {len(records)} keys, more than {KEYS_MAX}")
@@ -77,7 +102,20 @@ def read_keys(text: bytes, source: str) -> list[KeyRecord]:
     )
     if twice:
         raise BadKeyFile(f"{source} has key {min(twice)} twice")
-    return records
+    return KeyFile(records, limits, certificates)
+
+
+def _limit(fields: Mapping[str, Any]) -> Limit:
+    limit = Limit(*(float(fields.get(name, 0)) for name in Limit._fields))
+    if not all(0 <= rate < float("inf") for rate in limit):
+        raise ValueError(f"a limit is {min(limit):g}")
+    return limit
+
+
+def _tenant(said: Any) -> str:
+    if not isinstance(said, str) or not said:
+        raise ValueError(f"the tenant of a certificate is {said!r}")
+    return said
 
 
 def _record(fields: Mapping[str, Any]) -> KeyRecord:
@@ -88,6 +126,12 @@ def _record(fields: Mapping[str, Any]) -> KeyRecord:
     return record
 
 
-def write_keys(records: Iterable[KeyRecord]) -> bytes:
-    """The file of these records."""
-    return orjson.dumps({"keys": [record._asdict() for record in records]}, option=orjson.OPT_INDENT_2) + b"\n"
+def write_keys(file: KeyFile) -> bytes:
+    """The text of a file; its parts that are empty are left out."""
+    parts = {
+        "keys": [record._asdict() for record in file.keys],
+        "limits": {tenant: limit._asdict() for tenant, limit in file.limits.items()},
+        "certificates": file.certificates,
+    }
+    told = {name: part for name, part in parts.items() if part or name == "keys"}
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"

@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from schemas.json_depth import shallow
 from schemas.otlp import InvalidOtlp
 from schemas.otlp_values import (
     Json,
@@ -75,11 +76,11 @@ def spans_of(exports: Iterable[Json]) -> tuple[list[RawSpan], list[Refusal]]:
 
 
 def load(document: bytes) -> Json:
-    """A document's value. Raises InvalidOtlp when it is not JSON."""
+    """A document's value; what is nested too deeply to be read is a text that says so. Raises InvalidOtlp when it is not JSON."""
     try:
         return orjson.loads(document)
     except orjson.JSONDecodeError:
-        return _load_odd(document)
+        return _load_odd(shallow(document))
 
 
 def _load_odd(document: bytes) -> Json:

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     redaction_secret: SecretStr | None = None
 
     gateway_keys_file: Path | None = None  # who may send; without it everybody, as the default tenant
+    # What a tenant may send a second where the key file says nothing of it (`stepwatch keys limit`); 0: as much as it likes.
+    gateway_tenant_spans_per_s: float = Field(default=0, ge=0)
+    gateway_tenant_bytes_per_s: float = Field(default=0, ge=0)
     gateway_tls_certfile: Path | None = None
     gateway_tls_keyfile: Path | None = None
     gateway_tls_client_ca: Path | None = None  # then clients must show a certificate of this authority

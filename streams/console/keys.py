@@ -1,7 +1,9 @@
-"""`stepwatch keys create|list|revoke|rotate`: who may send to the gateway."""
+"""`stepwatch keys create|list|revoke|rotate|limit|certificate`: who may send to the gateway, and how much."""
 
+import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,7 +19,9 @@ from schemas.api_key import (
     SECRET_BYTES,
     TENANT_CHARS_MAX,
     BadKeyFile,
+    KeyFile,
     KeyRecord,
+    Limit,
     hashed,
     read_keys,
     spell,
@@ -27,7 +31,7 @@ from streams.console.errors import UserError
 from streams.console.parts import effective
 
 keys = typer.Typer(no_args_is_help=True)
-KeyFile = Annotated[Path | None, typer.Option("--file", help="The key file. (STEPWATCH_GATEWAY_KEYS_FILE)")]
+KeyFileOption = Annotated[Path | None, typer.Option("--file", help="The key file. (STEPWATCH_GATEWAY_KEYS_FILE)")]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
 
 
@@ -40,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def create(
     tenant: Annotated[str, typer.Option(help="Whose spans the key brings.")],
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
-    file: KeyFile = None,
+    file: KeyFileOption = None,
 ) -> None:
     """Make a key and print it: it is not kept and cannot be shown again. A running gateway takes it within a second."""
     if not tenant.strip() or len(tenant) > TENANT_CHARS_MAX:
@@ -49,7 +53,7 @@ def create(
 
 
 @keys.command("list")
-def list_(file: KeyFile = None) -> None:
+def list_(file: KeyFileOption = None) -> None:
     """The keys, without their secrets."""
     table = Table(box=None, pad_edge=False)
     for name in ("id", "tenant", "created", "revoked", "note"):
@@ -61,7 +65,7 @@ def list_(file: KeyFile = None) -> None:
 
 
 @keys.command()
-def revoke(id_: KeyId, file: KeyFile = None) -> None:
+def revoke(id_: KeyId, file: KeyFileOption = None) -> None:
     """End a key: a running gateway refuses it within a second."""
     where = _file(file)
     _change(where, id_, lambda record: record._replace(revoked_at=record.revoked_at or _now()))
@@ -69,20 +73,65 @@ def revoke(id_: KeyId, file: KeyFile = None) -> None:
 
 
 @keys.command()
-def rotate(id_: KeyId, file: KeyFile = None) -> None:
+def rotate(id_: KeyId, file: KeyFileOption = None) -> None:
     """Make a second key of the same tenant beside this one: move the senders to it, then `keys revoke` the first."""
     where = _file(file)
     record = _find(_records(where), id_)
     _add(where, record.tenant, record.note)
 
 
+@keys.command()
+def limit(
+    tenant: Annotated[str, typer.Argument(help="Whose limit.")],
+    spans_per_s: Annotated[float, typer.Option(min=0, help="Spans and log records a second; 0: no limit.")] = 0,
+    bytes_per_s: Annotated[float, typer.Option(min=0, help="Bytes a second, unpacked; 0: no limit.")] = 0,
+    file: KeyFileOption = None,
+) -> None:
+    """How much a tenant may send, with all its keys together and through this gateway. Above it senders are told to come back.
+
+    Ten seconds of the rate may be saved up. Without either option the limit is lifted.
+    """
+    where = _file(file)
+    said = _said(where)
+    said.limits.pop(tenant, None)
+    if spans_per_s or bytes_per_s:
+        said.limits[tenant] = Limit(spans_per_s, bytes_per_s)
+    _write(where, said)
+    rates = [f"{rate:g} {what} a second" for rate, what in ((spans_per_s, "spans"), (bytes_per_s, "bytes")) if rate]
+    Console(highlight=False).print(f"{escape(tenant)}: {' and '.join(rates) or 'no limit'}")
+
+
+@keys.command()
+def certificate(
+    name: Annotated[str, typer.Argument(help="A subject alternative name: URI:spiffe://..., DNS:host.")],
+    tenant: Annotated[str | None, typer.Option(help="Whom it stands for. Without it the name is taken off.")] = None,
+    file: KeyFileOption = None,
+) -> None:
+    """Let a client's certificate stand for a tenant, by a name in it, in the place of a key.
+
+    For gateways that ask clients for certificates (STEPWATCH_GATEWAY_TLS_CLIENT_CA).
+    """
+    if not re.match(r"(URI|DNS):.", name):
+        raise UserError(
+            f"{name}: write the name with its kind, as URI:spiffe://example.org/agents or DNS:agents.example.org"
+        )
+    where = _file(file)
+    said = _said(where)
+    said.certificates.pop(name, None)
+    if tenant:
+        said.certificates[name] = tenant
+    _write(where, said)
+    Console(highlight=False).print(f"{escape(name)}: {escape(tenant or 'nobody')}")
+
+
 def _add(file: Path, tenant: str, note: str) -> None:
-    records = _records(file) if file.exists() else []
+    said = _said(file)
+    records = said.keys
     id_ = secrets.token_hex(ID_BYTES)
     while any(record.id == id_ for record in records):
         id_ = secrets.token_hex(ID_BYTES)
     key = spell(id_, secrets.token_urlsafe(SECRET_BYTES))
-    _write(file, [*records, KeyRecord(id_, hashed(key), tenant, _now(), "", note)])
+    _write(file, replace(said, keys=[*records, KeyRecord(id_, hashed(key), tenant, _now(), "", note)]))
     typer.echo(key)
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         f"[dim]key {id_} of tenant {escape(tenant)}, kept in {escape(str(file))} as a hash; senders set "
@@ -91,9 +140,9 @@ def _add(file: Path, tenant: str, note: str) -> None:
 
 
 def _change(file: Path, id_: str, change: Callable[[KeyRecord], KeyRecord]) -> None:
-    records = _records(file)
-    found = _find(records, id_)
-    _write(file, [change(record) if record is found else record for record in records])
+    said = _said(file)
+    found = _find(said.keys, id_)
+    _write(file, replace(said, keys=[change(record) if record is found else record for record in said.keys]))
 
 
 def _find(records: list[KeyRecord], id_: str) -> KeyRecord:
@@ -104,17 +153,24 @@ def _find(records: list[KeyRecord], id_: str) -> KeyRecord:
 
 
 def _records(file: Path) -> list[KeyRecord]:
+    return _said(file).keys
+
+
+def _said(file: Path) -> KeyFile:
+    """What the file says; one that is not there yet says nothing."""
+    if not file.exists():
+        return KeyFile([])
     try:
         return read_keys(file.read_bytes(), str(file))
     except BadKeyFile as error:
         raise UserError(str(error)) from error
 
 
-def _write(file: Path, records: list[KeyRecord]) -> None:
+def _write(file: Path, said: KeyFile) -> None:
     """As a whole or not at all, for its owner alone: a gateway may read it at any moment."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as fresh:  # mode 0600
-        fresh.write(write_keys(records))
+        fresh.write(write_keys(said))
     Path(fresh.name).replace(file)
 
 

@@ -7,10 +7,11 @@ tenant.
 import logging
 import ssl
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.api_key import BadKeyFile, Keys, read_keys
+from schemas.api_key import BadKeyFile, KeyFile, Keys, Limit, read_keys
 from streams.console.errors import UserError
 from streams.gateway.log import DEFAULT_TENANT
 from streams.settings import Settings
@@ -55,11 +56,12 @@ class Access:
     def __init__(self, file: Path | None) -> None:
         """Raises UserError for a key file that cannot be used."""
         self._file = file
+        self._said = KeyFile([])
         self._keys = Keys()
         if file is not None:
             self._watched = _Watched(file)
             try:
-                self._keys = _read(file)
+                self._take(file)
             except (OSError, BadKeyFile) as error:
                 raise UserError(f"the gateway's keys: {error}") from error
 
@@ -68,24 +70,37 @@ class Access:
         """Whether anybody may send."""
         return self._file is None
 
-    def tenant_of(self, authorization: str | None) -> str | None:
-        """The tenant of a request, None where it may not send."""
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        """What tenants may send."""
+        return self._said.limits
+
+    def tenant_of(self, authorization: str | None, names: Iterable[str] = ()) -> str | None:
+        """The tenant of a request, None where it may not send: by the key that it shows, else by the first of the names in its
+        client's certificate that stands for one."""
         if self._file is None:
             return DEFAULT_TENANT
         if self._watched.changed():
             self._read_again(self._file)
+        if authorization is None and self._said.certificates:
+            return next((found for name in names if (found := self._said.certificates.get(name))), None)
         return self._keys.tenant_of(authorization)
+
+    def _take(self, file: Path) -> None:
+        self._said = read_keys(file.read_bytes(), str(file))
+        self._keys = Keys(self._said.keys)
 
     def _read_again(self, file: Path) -> None:
         try:
-            self._keys = _read(file)
+            self._take(file)
             logger.info("%d keys are in force", len(self._keys))
         except (OSError, BadKeyFile) as error:
             logger.error("the keys stay as they were: %s", error)
 
 
-def _read(file: Path) -> Keys:
-    return Keys(read_keys(file.read_bytes(), str(file)))
+def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
+    """The names in a client's certificate, as Python's `ssl` tells it: `DNS:...`, `URI:...`."""
+    return [f"{kind}:{name}" for kind, name in (certificate or {}).get("subjectAltName", ())]
 
 
 class Tls:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from schemas.dialects.logged import is_content, name_of
-from schemas.otlp import InvalidOtlp, parse_log, parse_resource, parse_span, split
+from schemas.otlp import InvalidOtlp, parse_log, parse_resource, parse_span, split, text_of
 from schemas.otlp_json import Refusal, spans_of_json
 from schemas.otlp_json_logs import logs_of_json
 from schemas.partition import Partitioner, partition_of_trace
@@ -19,6 +19,8 @@ from streams.gateway.answers import JSON, Encoding, Refused
 from streams.gateway.limits import FRAME_BYTES_MAX, RECORD_BYTES_MAX, SPANS_MAX
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
+# Our own parts, whose traces must never come back as runs to be judged.
+OWN_SERVICES = tuple(f"stepwatch-{part}" for part in ("gateway", "scorer", "alerter", "deliver"))
 
 
 class Admitted(NamedTuple):
@@ -101,26 +103,28 @@ class _Check:
     def __init__(self, verdict: Callable[[bytes], bytes | Refusal | None]) -> None:
         self._verdict = verdict
         self._resource: bytes | None = None
-        self._broken = ""
+        self._refusal: Refusal | None = None
 
     def __call__(self, raw: RawSpan) -> bytes | Refusal | None:
         """The trace id of a good span, or why it is refused; None for what is to be left out."""
         too_large = _too_large(raw)
         if too_large:
             return too_large
-        broken = self._broken_resource(raw.resource)
-        if broken:
-            return Refusal("broken_resource", f"a resource is not OTLP: {broken}")
+        if raw.resource is not self._resource:
+            self._resource, self._refusal = raw.resource, _resource_verdict(raw.resource)
+        if self._refusal is not None:
+            return self._refusal
         return self._verdict(raw.span)
 
-    def _broken_resource(self, resource: bytes) -> str:
-        if resource is not self._resource:
-            self._resource, self._broken = resource, ""
-            try:
-                parse_resource(resource)
-            except DecodeError as error:
-                self._broken = str(error)
-        return self._broken
+
+def _resource_verdict(resource: bytes) -> Refusal | None:
+    try:
+        service = text_of(parse_resource(resource).attributes.get("service.name")) or ""
+    except (DecodeError, InvalidOtlp) as error:
+        return Refusal("broken_resource", f"a resource is not OTLP: {error}")
+    if service.startswith(OWN_SERVICES):
+        return Refusal("own_telemetry", f"service.name {service} is a part of Stepwatch: what judges is not judged")
+    return None
 
 
 def _span_verdict(raw: bytes) -> bytes | Refusal:

@@ -28,9 +28,11 @@ REASONS_SHOWN_MAX = 8
 class Refused(Exception):
     """A request that is not taken as a whole: its HTTP status and a sentence for the sender."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, retry_after_s: int = RETRY_AFTER_S) -> None:
+        """`retry_after_s` goes with 429 and 503."""
         super().__init__(sentence)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 def success(encoding: Encoding, refusals: Sequence[Refusal], n_spans: int, signal: str = TRACES) -> web.Response:
@@ -65,7 +67,7 @@ def response_of(
 def failure(encoding: Encoding, refused: Refused) -> web.Response:
     """The Status that OTLP wants with a 4xx or 5xx."""
     code = status_code(refused)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else {}
+    headers = {"Retry-After": str(refused.retry_after_s)} if refused.status in (429, 503) else {}
     if refused.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if encoding == PROTOBUF:

@@ -12,12 +12,14 @@ import os
 from aiohttp import web
 from google.protobuf.internal import api_implementation
 
+from schemas.api_key import Limit
 from streams.console.errors import UserError
 from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
 from streams.gateway.otlp_grpc import GrpcServer
+from streams.gateway.quota import Quota
 from streams.gateway.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
@@ -43,6 +45,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         linger_s=settings.gateway_linger_ms / 1000,
         partitioner=settings.record_partitioner,
         access=access,
+        quota=Quota(Limit(settings.gateway_tenant_spans_per_s, settings.gateway_tenant_bytes_per_s)),
         cors_origins=[origin.strip() for origin in settings.gateway_cors_origins.split(",") if origin.strip()],
     )
     runner = web.AppRunner(

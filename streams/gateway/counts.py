@@ -24,6 +24,7 @@ class GatewayCounts:
     refused_logs: Counter[str] = field(default_factory=Counter)  # by reason
     retried_logs: int = 0
     ignored_logs: int = 0  # records that hold nothing of a span: an application's own log
+    throttled: Counter[str] = field(default_factory=Counter)  # requests over their tenant's limit, by tenant
     records: int = 0  # acknowledged by Kafka
     record_bytes: int = 0
     failed_records: int = 0  # sends that Kafka did not take

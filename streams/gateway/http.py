@@ -5,6 +5,7 @@ at once with 429 or 503, which a sender repeats; nothing waits in a queue withou
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Protocol
@@ -16,7 +17,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from schemas.otlp_json import Refusal
 from schemas.partition import Partitioner
 from schemas.signal import LOGS, TRACES
-from streams.gateway.access import Access
+from streams.gateway.access import Access, names_of
 from streams.gateway.admission import Admitted, admit, admit_logs
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
 from streams.gateway.body import encoding_of, read_body
@@ -25,6 +26,7 @@ from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
 from streams.gateway.packer import Answer, Packer
+from streams.gateway.quota import Quota
 from streams.telemetry.health import Readiness, readiness_of
 
 ADMIT = {TRACES: admit, LOGS: admit_logs}
@@ -55,11 +57,13 @@ class Gateway:
         budget: Budget | None = None,
         requests_max: int = REQUESTS_MAX,
         access: Access | None = None,
+        quota: Quota | None = None,
         cors_origins: Sequence[str] = (),
     ) -> None:
         """Without `access` anybody may send, as the default tenant. Pages of `cors_origins` may send from a browser."""
         self._cors_origins = cors_origins
         self._access = access or Access(None)
+        self._quota = quota or Quota()
         self._log = log
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
@@ -134,11 +138,11 @@ class Gateway:
         """The running totals and what is held now."""
         return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
 
-    async def export(self, body: bytes, authorization: str | None, signal: str = TRACES) -> bytes:
+    async def export(
+        self, body: bytes, authorization: str | None, signal: str = TRACES, names: Sequence[str] = ()
+    ) -> bytes:
         """One request over gRPC, answered as over HTTP. Raises Refused."""
-        tenant = self._access.tenant_of(authorization)
-        if tenant is None:
-            raise Refused(401, "unauthorized")
+        tenant = self._sender(authorization, names)
         if self._in_progress >= self._requests_max:
             raise Refused(429, f"try again: {self._requests_max} requests are in progress")
         self._in_progress += 1
@@ -148,6 +152,7 @@ class Gateway:
                 admitted = ADMIT[signal](body, PROTOBUF, self._log.partitions, self._partitioner)
             finally:
                 self._budget.give_back(len(body))
+            self._quota.owe(tenant, admitted.n_spans, len(body))
             refusals = await self._settle(admitted, tenant, signal)
             return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
         except OverBudget as over:
@@ -165,12 +170,22 @@ class Gateway:
             self._in_progress -= 1
 
     async def _take(self, request: web.Request, signal: str) -> web.Response:
-        tenant = self._access.tenant_of(request.headers.get("Authorization"))  # before a byte of the body is read
+        tls = request.transport.get_extra_info("peercert") if request.transport is not None else None
+        tenant = self._sender(request.headers.get("Authorization"), names_of(tls))  # before a byte of the body is read
+        encoding = encoding_of(request)
+        admitted = await self._read(request, encoding, tenant, signal)
+        return success(encoding, await self._settle(admitted, tenant, signal), admitted.n_spans, signal)
+
+    def _sender(self, authorization: str | None, names: Sequence[str]) -> str:
+        """The tenant that sends. Raises Refused: 401 for nobody known, 429 for one that has sent too much."""
+        tenant = self._access.tenant_of(authorization, names)
         if tenant is None:
             raise Refused(401, "unauthorized")
-        encoding = encoding_of(request)
-        admitted = await self._read(request, encoding, signal)
-        return success(encoding, await self._settle(admitted, tenant, signal), admitted.n_spans, signal)
+        wait_s = self._quota.wait_s(tenant, self._access.limits, time.monotonic())
+        if wait_s:
+            self.counts.throttled[tenant] += 1
+            raise Refused(429, f"try again: tenant {tenant} is over its limit, in {wait_s} s", wait_s)
+        return tenant
 
     async def _settle(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Put the good spans (or log records) on the log; all that were refused."""
@@ -179,10 +194,12 @@ class Gateway:
         self.counts.ignored_logs += admitted.n_ignored
         return refusals
 
-    async def _read(self, request: web.Request, encoding: Encoding, signal: str) -> Admitted:
+    async def _read(self, request: web.Request, encoding: Encoding, tenant: str, signal: str) -> Admitted:
         body = await read_body(request, self._budget)
         try:
-            return ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
+            admitted = ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
+            self._quota.owe(tenant, admitted.n_spans, len(body))
+            return admitted
         finally:
             self._budget.give_back(len(body))
 

@@ -18,15 +18,15 @@ from schemas.signal import LOGS, TRACES
 from streams.console.errors import UserError
 from streams.gateway.access import Tls
 from streams.gateway.answers import Refused, status_code
-from streams.gateway.limits import BODY_BYTES_MAX, GRPC_CALLS_MAX, RETRY_AFTER_S, STOP_REQUESTS_S
+from streams.gateway.limits import BODY_BYTES_MAX, GRPC_CALLS_MAX, STOP_REQUESTS_S
 
 SERVICES = {
     TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
     LOGS: "opentelemetry.proto.collector.logs.v1.LogsService",
 }
 Export = Callable[
-    [bytes, str | None, str], Awaitable[bytes]
-]  # (request, authorization, signal) -> response; raises Refused
+    [bytes, str | None, str, list[str]], Awaitable[bytes]
+]  # (request, authorization, signal, names in the client's certificate) -> response; raises Refused
 REPEATED = (429, 503)
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -69,9 +69,16 @@ class GrpcServer:
     async def _answer(self, signal: str, body: bytes, context: Any) -> bytes:
         told = dict(context.invocation_metadata() or ())
         try:
-            return await self._export(body, told.get("authorization"), signal)
+            return await self._export(body, told.get("authorization"), signal, _names(context))
         except Refused as refused:
             await _abort(context, refused)
+
+
+def _names(context: Any) -> list[str]:
+    """gRPC tells the names without their kinds: a SPIFFE id is a URI, anything else is taken for a host."""
+    told = (context.auth_context() or {}).get("x509_subject_alternative_name", ())
+    names = [name.decode("utf-8", "replace") for name in told]
+    return [f"URI:{name}" if "://" in name else f"DNS:{name}" for name in names]
 
 
 async def _abort(context: Any, refused: Refused) -> NoReturn:
@@ -79,7 +86,7 @@ async def _abort(context: Any, refused: Refused) -> NoReturn:
     status = Status(code=code.value[0], message=str(refused))
     if refused.status in REPEATED:
         detail = AnyMessage()
-        detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+        detail.Pack(RetryInfo(retry_delay=Duration(seconds=refused.retry_after_s)))
         status.details.append(detail)
     await context.abort(code, str(refused), (("grpc-status-details-bin", status.SerializeToString()),))
     raise AssertionError("abort raises")

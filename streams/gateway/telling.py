@@ -23,6 +23,7 @@ def observe(metrics: Metrics, counts: GatewayCounts) -> None:
             yield n, {"outcome": "refused", "reason": reason}
 
     metrics.observe("stepwatch.gateway.spans", spans)
+    metrics.observe("stepwatch.gateway.throttled", lambda: [(n, {"tenant": t}) for t, n in counts.throttled.items()])
     metrics.observe("stepwatch.gateway.logs", logs)
     metrics.observe(
         "stepwatch.gateway.records",

@@ -29,6 +29,9 @@ INSTRUMENTS = (
         "stepwatch.gateway.logs", "counter", "{record}", "Log records of readable requests", ("outcome", "reason")
     ),
     Instrument("stepwatch.gateway.requests", "counter", "{request}", "Requests answered", ("status",)),
+    Instrument(
+        "stepwatch.gateway.throttled", "counter", "{request}", "Requests over their tenant's limit", ("tenant",)
+    ),
     Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
     # Scorer, alerter: what they consume.
     Instrument("stepwatch.consumer.lag", "gauge", "{record}", "Records behind the end", ("topic", "partition")),

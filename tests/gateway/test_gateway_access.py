@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from google.rpc.status_pb2 import Status
 from typer.testing import CliRunner
 
-from schemas.api_key import KeyRecord, hashed, spell, write_keys
+from schemas.api_key import KeyFile, KeyRecord, hashed, spell, write_keys
 from streams.console.errors import UserError
 from streams.console.main import build
 from streams.gateway import access
@@ -156,4 +156,4 @@ def test_with_both_it_starts() -> None:
 def test_a_record_of_another_tenant_cannot_pass_for_ours() -> None:
     key = spell("0a1b2c3d", "x")
     records = [KeyRecord("0a1b2c3d", hashed(key), "acme", "")]
-    assert b'"tenant": "acme"' in write_keys(records)
+    assert b'"tenant": "acme"' in write_keys(KeyFile(records))

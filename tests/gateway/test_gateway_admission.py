@@ -135,3 +135,9 @@ def test_the_sentence_counts_by_reason_with_one_example_each_the_most_frequent_f
 
 def test_the_sentence_stays_short_however_many_reasons_there_are() -> None:
     assert len(refused_sentence([Refusal(f"reason {n}", "x") for n in range(1_000)], 1_000)) < 500
+
+
+def test_our_own_telemetry_is_refused_and_nobody_elses() -> None:
+    for service, refused in (("stepwatch-scorer", True), ("stepwatch-demo-agents", False), ("shop", False)):
+        found = admitted(request(span(1), service=service))
+        assert [refusal.reason for refusal in found.refusals] == ["own_telemetry"] * refused

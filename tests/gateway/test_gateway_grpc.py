@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from schemas.api_key import KeyRecord, hashed, spell, write_keys
+from schemas.api_key import KeyFile, KeyRecord, hashed, spell, write_keys
 from streams.console.errors import UserError
 from streams.gateway.access import Access
 from streams.gateway.http import Gateway
@@ -110,7 +110,7 @@ async def test_a_message_that_unpacks_to_more_than_the_bound_is_refused_before_i
 
 async def test_keys_hold_here_too(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    file.write_bytes(write_keys([KeyRecord("0a1b2c3d", hashed(KEY), "acme", "")]))
+    file.write_bytes(write_keys(KeyFile([KeyRecord("0a1b2c3d", hashed(KEY), "acme", "")])))
     log, export = await serve(access=Access(file))
     code, sentence, _ = await refusal(export, request(span(1)))
     assert (code, sentence) == (grpc.StatusCode.UNAUTHENTICATED, "unauthorized")

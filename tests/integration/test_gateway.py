@@ -30,7 +30,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 
-from schemas.api_key import KeyRecord, hashed, spell, write_keys
+from schemas.api_key import KeyFile, KeyRecord, hashed, spell, write_keys
 from schemas.otlp import pack, parse_resource, plain_of, split
 from schemas.partition import partition_of_trace
 from schemas.span import RawSpan
@@ -324,7 +324,7 @@ async def test_tls_keys_and_a_certificate_that_is_renewed(
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     key = spell("0a1b2c3d", "secret")
-    keys.write_bytes(write_keys([KeyRecord("0a1b2c3d", hashed(key), "acme", "")]))
+    keys.write_bytes(write_keys(KeyFile([KeyRecord("0a1b2c3d", hashed(key), "acme", "")])))
     safe = {"gateway_tls_certfile": certificate, "gateway_keys_file": keys}
     settings = (await topic_of(stack)).model_copy(update={**safe, "gateway_grpc_port": free_port()})
     async with gateway(settings) as plain:

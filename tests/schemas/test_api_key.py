@@ -1,6 +1,6 @@
 import pytest
 
-from schemas.api_key import BadKeyFile, KeyRecord, Keys, hashed, read_keys, spell, write_keys
+from schemas.api_key import BadKeyFile, KeyFile, KeyRecord, Keys, hashed, read_keys, spell, write_keys
 
 KEY, OTHER = spell("0a1b2c3d", "s_e-cret"), spell("ffffffff", "other")
 RECORD = KeyRecord("0a1b2c3d", hashed(KEY), "acme", "2026-01-01T00:00:00Z")
@@ -34,14 +34,21 @@ def test_nothing_else_is(shown: str | None) -> None:
 
 
 def test_a_file_comes_back_as_it_was_and_holds_no_secret() -> None:
-    text = write_keys([RECORD])
-    assert read_keys(text, "keys.json") == [RECORD]
+    text = write_keys(KeyFile([RECORD]))
+    assert read_keys(text, "keys.json") == KeyFile([RECORD])
     assert b"s_e-cret" not in text
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{}", b"[]", b'{"keys": 3}', b'{"keys": [{"id": "x"}]}', write_keys([RECORD._replace(sha256="short")])],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"keys": 3}',
+        b'{"keys": [{"id": "x"}]}',
+        write_keys(KeyFile([RECORD._replace(sha256="short")])),
+    ],
 )
 def test_what_is_no_key_file_is_refused(text: bytes) -> None:
     with pytest.raises(BadKeyFile, match=r"keys\.json is no key file"):
@@ -50,4 +57,4 @@ def test_what_is_no_key_file_is_refused(text: bytes) -> None:
 
 def test_an_id_stands_once() -> None:
     with pytest.raises(BadKeyFile, match="has key 0a1b2c3d twice"):
-        read_keys(write_keys([RECORD, RECORD]), "keys.json")
+        read_keys(write_keys(KeyFile([RECORD, RECORD])), "keys.json")
