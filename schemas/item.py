@@ -19,6 +19,7 @@ from schemas.span import RawSpan, Span
 from schemas.topic_record import Refused, split_parts
 
 Item = Span | LogRecord
+ITEM_BYTES = 1_200  # what an item takes in memory beside its content
 
 
 class Taken(NamedTuple):
@@ -34,6 +35,18 @@ class Taken(NamedTuple):
 def signal_of_item(item: Item) -> str:
     """Which signal an item came by."""
     return LOGS if isinstance(item, LogRecord) else TRACES
+
+
+def bytes_of(item: Item) -> int:
+    """About how many bytes an item takes in memory. A function of the item alone, so that a bound is the same everywhere."""
+    return (
+        ITEM_BYTES
+        + len(item.arguments or "")
+        + len(item.result or "")
+        + len(item.input_messages or "")
+        + len(item.output_messages or "")
+        + len(item.tool_definitions or "")
+    )
 
 
 def began_ns(item: Item) -> int:

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     abandon_after_ms: int = Field(default=1_800_000, ge=1)
     provisional_every_ms: int = Field(default=10_000, ge=0)
     trace_spans_max: int = Field(default=10_000, ge=1)
+    trace_bytes_max: int = Field(default=32 << 20, ge=1)
+    # What the runs in memory of one scorer may take, and what is remembered of those that are not; a flush and the
+    # interpreter come on top, some 500 MB.
+    memory_bytes_max: int = Field(default=1 << 30, ge=1)
 
     # Alerter.
     tick_interval_s: float = Field(default=10.0, gt=0)

@@ -14,27 +14,20 @@ from typing import IO, Self
 
 from xxhash import xxh3_64_intdigest
 
-from schemas.item import Item
+from schemas.item import Item, bytes_of
 from schemas.log_record import LogRecord
 from schemas.span import Span
 from streams.console.errors import UserError
 from streams.core.engine import EnginePolicy
 
-MEMORY_BYTES = 256 << 20  # of spans as `size_of` counts them
+MEMORY_BYTES = 256 << 20  # of spans as `bytes_of` counts them
 PARTS = 256  # of a spill: 5 GB of input make parts of some 15 MB
 DEPTH_MAX = 3  # how often a part that is too large is parted again; 256 ** 3 parts are enough for any disk
 BUFFER_BYTES = 64 << 10  # written to a part at once
 BATCH_SPANS = 20_000  # traces are handed out together until they have so many spans
-SPAN_BYTES = 1_200  # what a span takes beside its content
 CAP = EnginePolicy().trace_spans_max
 
 Traces = dict[bytes, list[Item]]  # by trace id, in the order of first items
-
-
-def size_of(item: Item) -> int:
-    """About how many bytes a span or log record takes in memory."""
-    texts = (item.arguments, item.result, item.input_messages, item.output_messages, item.tool_definitions)
-    return SPAN_BYTES + sum(len(text) for text in texts if text)
 
 
 class TraceSpool:
@@ -67,7 +60,7 @@ class TraceSpool:
             self._parts.add(item)
             return
         _hold(self._traces, item)
-        self._bytes += size_of(item)
+        self._bytes += bytes_of(item)
         if self._bytes > self._memory_bytes:
             self._spill()
 

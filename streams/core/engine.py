@@ -18,7 +18,7 @@ append times. A decision marks the trace at its tick and is judged at the take t
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from evaluators.base import Evaluator
@@ -33,10 +33,11 @@ from schemas.span import RawSpan
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.flush import Counts, Flush, StoredHead
 from streams.core.judging import Judging, Truths
-from streams.core.trace import RowMark, Trace
+from streams.core.trace import Cap, RowMark, Trace
 from streams.core.window import WindowPolicy, grown, opened, window_of
 
 HOUR_MS = 3_600_000
+KNOWN_BYTES, ASLEEP_BYTES = 220, 200  # of a trace id that is remembered, and of a deadline beside it
 
 
 class EnginePolicy(NamedTuple):
@@ -52,6 +53,12 @@ class EnginePolicy(NamedTuple):
     # at every flush that brings a span, and nobody waits.
     provisional_growth: float = 0.1
     provisional_small: int = 20
+    trace_bytes_max: int = 32 << 20  # of a trace's items in memory, as `bytes_of` counts them
+
+    @property
+    def cap(self) -> Cap:
+        """Up to where a trace is judged."""
+        return Cap(self.trace_spans_max, self.trace_bytes_max)
 
 
 class TrajectoryEngine:
@@ -68,9 +75,7 @@ class TrajectoryEngine:
         self.partition = partition
         self.clock_ms = 0  # the log clock: greatest append time seen
         self._policy = policy
-        self._judging = Judging(
-            partition, seq, registry, evaluators, policy.provisional_every_ms, policy.trace_spans_max
-        )
+        self._judging = Judging(partition, seq, registry, evaluators, policy.provisional_every_ms, policy.cap)
         self._traces: dict[TraceKey, Trace] = {}
         self._known: dict[TraceKey, None] = {}  # stored by us or a predecessor; insertion order = age
         self._forgetful = False  # some known ids were dropped: every first-seen id must be asked for
@@ -83,7 +88,9 @@ class TrajectoryEngine:
         self._marks: list[Published] = []
         self._counts = Counts()
         self._epoch = 0
-        self._spans_held = 0
+        self._cap = policy.cap
+        self._spans_held = self._traces_bytes = 0
+        self._acknowledged = 0  # the epoch of the last flush that is durable
 
     # What must be read back first.
 
@@ -135,8 +142,7 @@ class TrajectoryEngine:
             trace.anchor_ms = head.anchor_ms
         for item in known:
             if not trace.holds(item):
-                trace.add(item, self._policy.trace_spans_max)
-                self._spans_held += 1
+                self._add(trace, item)
         trace.window = window_of(known, self._policy.window)
         trace.deadline_ms = trace.window.deadline_ms(self._policy.window)
         if head is not None:
@@ -238,8 +244,15 @@ class TrajectoryEngine:
         for trace in flush.touched:
             if trace.state == "decided" and trace.epoch == flush.epoch and not trace.dirty:
                 self._drop(trace)
+        self._acknowledged = flush.epoch
         if self._spans_held > self._policy.spans_in_memory_max:
-            self._evict(flush.epoch)
+            self._evict(lambda: self._spans_held <= self._policy.spans_in_memory_max // 2)
+
+    def evict(self, bytes_max: int) -> None:
+        """Give up the memory of flushed traces, as far as need be and they go, until no more than so many bytes are held. At any
+        time: what is not acknowledged stays."""
+        if self.bytes_held > bytes_max:
+            self._evict(lambda: self.bytes_held <= bytes_max)
 
     def forget(self) -> None:
         """Give up all memory: every trace is acknowledged, and is read back when it is due or its next item comes.
@@ -273,6 +286,11 @@ class TrajectoryEngine:
         """Spans in memory."""
         return self._spans_held
 
+    @property
+    def bytes_held(self) -> int:
+        """About how much memory the partition takes: traces with their items, and what is remembered of those that sleep."""
+        return self._traces_bytes + KNOWN_BYTES * len(self._known) + ASLEEP_BYTES * len(self._asleep)
+
     # Leaves.
 
     def _wants_row(self, trace: Trace) -> bool:
@@ -295,13 +313,20 @@ class TrajectoryEngine:
         else:
             self._counts.conflict += item.span_id in trace.items
             self._span_rows.append(SpanRow(item, raw))
-        trace.add(item, self._policy.trace_spans_max)
+        self._add(trace, item)
         self._counts.stored += 1
         self._counts.over_cap += trace.over_cap
+        self._counts.over_bytes += trace.n_bytes > self._cap.bytes
+
+    def _add(self, trace: Trace, item: Item) -> None:
+        before = trace.held_bytes
+        trace.add(item, self._cap)
         self._spans_held += 1
+        self._traces_bytes += trace.held_bytes - before
 
     def _open(self, key: TraceKey, item: Item) -> Trace:
         trace = self._traces[key] = Trace(key, item.received_ms, {}, opened(item))
+        self._traces_bytes += trace.held_bytes
         self._remember(key)
         return trace
 
@@ -333,12 +358,13 @@ class TrajectoryEngine:
     def _drop(self, trace: Trace) -> None:
         if self._traces.pop(trace.key, None) is not None:
             self._spans_held -= trace.n_items
+            self._traces_bytes -= trace.held_bytes
 
-    def _evict(self, acknowledged_epoch: int) -> None:
-        """Put flushed open traces to sleep, longest untouched first, until half the bound is free."""
-        idle = [t for t in self._traces.values() if not t.dirty and t.epoch <= acknowledged_epoch]
+    def _evict(self, is_enough: Callable[[], bool]) -> None:
+        """Put flushed open traces to sleep, longest untouched first, until it is enough."""
+        idle = [t for t in self._traces.values() if not t.dirty and t.epoch <= self._acknowledged]
         for trace in sorted(idle, key=lambda t: t.epoch):
-            if self._spans_held <= self._policy.spans_in_memory_max // 2:
+            if is_enough():
                 break
             if trace.state == "open":
                 self._sleep(trace.key, trace.deadline_ms)

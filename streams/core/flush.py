@@ -56,6 +56,7 @@ class Counts:
     conflict: int = 0
     decided: int = 0
     over_cap: int = 0
+    over_bytes: int = 0  # of them those of traces that are over it in bytes
     evicted: int = 0
 
 

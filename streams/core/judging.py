@@ -25,7 +25,7 @@ from schemas.span import ERROR, Span
 from schemas.trajectory import CONFLICT, OVER_CAP, Trajectory
 from streams.core.assemble import assemble
 from streams.core.flush import DecidedTrace, EarlyStep, Flush
-from streams.core.trace import Trace, Verdicts
+from streams.core.trace import Cap, Trace, Verdicts
 
 # Steps from which on a fold is kept for the next time. It holds every call's arguments and results as parsed values, and a
 # short trace is folded again for less than that is worth.
@@ -44,7 +44,7 @@ class Judging:
     registry: Registry
     evaluators: tuple[Evaluator, ...]
     provisional_every_ms: int
-    trace_spans_max: int
+    cap: Cap
     early: frozenset[str] = frozenset()  # evaluators whose outcomes some rule wants before the decision
 
     def under(self, seq: int, registry: Registry, early: frozenset[str]) -> "Judging":
@@ -161,7 +161,8 @@ class Judging:
         n_spans = trace.n_spans
         if 0 < n_judged < trace.n_items:  # the others were late: they change rows, never what was counted
             judged = [item for item in trace.all_items() if item.received_ms < trace.deadline_ms]
-            trajectory = self._assemble(trace, judged, truths, n_judged > self.trace_spans_max)
+            over_cap = trace.over_cap_before(trace.deadline_ms, self.cap)
+            trajectory = self._assemble(trace, judged, truths, over_cap)
             n_spans = sum(isinstance(item, Span) for item in judged)
             results = self._judged(trace, trajectory) if _is_judged(n_spans, trajectory) else ()
         trace.workflow = trajectory.workflow_name

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evaluators.folding.evaluation import Evaluation
-from schemas.item import Item
+from schemas.item import Item, bytes_of
 from schemas.log_record import LogRecord
 from schemas.outcome import TraceOutcomes
 from schemas.registry import Workflow
@@ -14,8 +14,17 @@ from schemas.span import Span
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.window import Window
 
+TRACE_BYTES = 2_000  # of a trace in memory beside its items, the results of its last judging included
+IDENTITY_BYTES = 250  # of an item above the cap
 ROOTS_ABOVE_CAP = 16  # roots that are kept above the cap: they end last, and tell workflow and task
 Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
+
+
+class Cap(NamedTuple):
+    """Up to where the items of a trace are kept, and the trace is judged."""
+
+    items: int
+    bytes: int  # as `bytes_of` counts them
 
 
 class RowMark(NamedTuple):
@@ -35,11 +44,14 @@ class Trace:
     window: Window
     extras: dict[tuple[bytes, int], Span] = field(default_factory=dict)  # other contents of a span id, by identity
     logs: dict[tuple[bytes, int], LogRecord] = field(default_factory=dict)  # content of its spans, by identity
+    roots_above: int = 0  # roots that are kept above the cap
     n_logs: int = 0  # log records, kept or not
     overflow: dict[tuple[bytes, int], int] = field(
         default_factory=dict
     )  # identities above the cap, with received times
-    over_cap: bool = False  # more items than the cap, whichever of them are kept
+    n_bytes: int = 0  # of all its items, kept or not
+    held_bytes: int = TRACE_BYTES  # what it takes in memory
+    over_cap: bool = False  # more items or bytes than the cap, whichever of them are kept
     start_ns: int = 0  # earliest start and latest end of all spans, those above the cap included
     end_ns: int = 0
     state: State = "open"
@@ -80,41 +92,56 @@ class Trace:
         identity = (item.span_id, item.content_hash)
         return identity in self.extras or identity in self.logs or identity in self.overflow
 
-    def add(self, item: Item, cap: int) -> None:
+    def add(self, item: Item, cap: Cap) -> None:
         """Keep a new item; above the cap only its identity and its times, but for a few roots: they name the run.
 
         Spans and log records are kept up to the cap each: what the spans tell of the run must not hang on how many
         log records came before them.
         """
+        size = bytes_of(item)
+        self.n_bytes += size
+        full = self.n_bytes > cap.bytes
         if isinstance(item, LogRecord):
-            self._add_log(item, cap)
+            kept = self._add_log(item, full or self.n_logs >= cap.items)
         else:
-            self._add_span(item, cap)
-        self.over_cap = self.n_items > cap
+            kept = self._add_span(item, full or self.n_spans >= cap.items)
+        self.held_bytes += size if kept else IDENTITY_BYTES
+        self.over_cap = full or self.n_items > cap.items
 
-    def _add_log(self, log: LogRecord, cap: int) -> None:
-        if self.n_logs >= cap:
+    def _add_log(self, log: LogRecord, full: bool) -> bool:
+        if full:
             self.overflow[log.span_id, log.content_hash] = log.received_ms
         else:
             self.logs[log.span_id, log.content_hash] = log
         self.n_logs += 1
+        return not full
 
-    def _add_span(self, span: Span, cap: int) -> None:
+    def _add_span(self, span: Span, full: bool) -> bool:
         if span.task_id:
             self.tasks |= {span.task_id}
         self.start_ns = min(self.start_ns or span.start_ns, span.start_ns)
         self.end_ns = max(self.end_ns, span.end_ns)
-        if self.n_spans >= cap and (span.parent_id or len(self.items) >= cap + ROOTS_ABOVE_CAP):
+        if full and (span.parent_id or self.roots_above >= ROOTS_ABOVE_CAP):
             self.overflow[span.span_id, span.content_hash] = span.received_ms
-        elif span.span_id in self.items:
+            return False
+        self.roots_above += full
+        if span.span_id in self.items:
             self.extras[span.span_id, span.content_hash] = span
         else:
             self.items[span.span_id] = span
+        return True
 
     def received_before(self, deadline_ms: int) -> int:
         """How many distinct items were received before a time, kept or not."""
         kept = sum(item.received_ms < deadline_ms for item in self.all_items())
         return kept + sum(received_ms < deadline_ms for received_ms in self.overflow.values())
+
+    def over_cap_before(self, deadline_ms: int, cap: Cap) -> bool:
+        """Whether the items received before a time were over the cap. One that is not kept came after more than the cap."""
+        if any(received_ms < deadline_ms for received_ms in self.overflow.values()):
+            return True
+        judged = [item for item in self.all_items() if item.received_ms < deadline_ms]
+        return len(judged) > cap.items or sum(map(bytes_of, judged)) > cap.bytes
 
     def all_items(self) -> list[Item]:
         """The kept items, in no order that means anything."""

@@ -60,6 +60,9 @@ INSTRUMENTS = (
     ),
     Instrument("stepwatch.windows.open", "gauge", "{trace}", "Traces that are open, in memory or in the store"),
     Instrument("stepwatch.windows.spans", "gauge", "{span}", "Spans held in memory"),
+    Instrument(
+        "stepwatch.windows.bytes", "gauge", "By", "Memory that runs take, held or remembered, as the bound counts it"
+    ),
     Instrument("stepwatch.windows.closed", "counter", "{trace}", "Traces decided", ("reason",)),
     Instrument("stepwatch.windows.evicted", "counter", "{trace}", "Open traces whose memory was given up"),
     Instrument("stepwatch.windows.swept", "counter", "{trace}", "Decided traces that a sweep looked at again"),

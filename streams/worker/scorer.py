@@ -52,6 +52,7 @@ def policy_of(settings: Settings) -> EnginePolicy:
         WindowPolicy(settings.settle_one_resource_ms, settings.settle_many_resources_ms, settings.abandon_after_ms),
         settings.provisional_every_ms,
         settings.trace_spans_max,
+        trace_bytes_max=settings.trace_bytes_max,
     )
 
 
@@ -320,10 +321,17 @@ class Scorer:
                     part.engine.forget()
                 for chunk in chunks:
                     chunk.done = True
+            self._make_room()
             self.stored += sum(flush.counts.stored for _, flush, _ in taken)
             self._told(batch.flushes, [chunk for _, _, chunks in taken for chunk in chunks], batch.ledger)
             if any(t.end_ms is not None and t.is_open for _, flush, _ in taken for t in flush.touched):
                 self._failpoint.hit("root_undecided")
+
+    def _make_room(self) -> None:
+        """Over the bound each partition gives up half of what it holds: so the next time is not at the next flush."""
+        if self.bytes_held > self._settings.memory_bytes_max:
+            for part in self._partitions.values():
+                part.engine.evict(part.engine.bytes_held // 2)
 
     @property
     def _reads_anew(self) -> bool:
@@ -360,6 +368,11 @@ class Scorer:
         told = counts.most_common()
         counts.clear()
         return told
+
+    @property
+    def bytes_held(self) -> int:
+        """About how much memory the traces of all partitions take."""
+        return sum(part.engine.bytes_held for part in self._partitions.values())
 
     @property
     def waiting_rows(self) -> int:

@@ -14,7 +14,7 @@ from streams.worker.sink import Sink
 
 FATES = ("stored", "duplicate", "sampled_out", "dead_lettered")  # of spans: the ledger's terms
 LOG_FATES = ("stored", "duplicate", "ignored", "dead_lettered")
-FLAGS = ("late", "conflict", "over_cap")
+FLAGS = ("late", "conflict", "over_cap", "over_bytes")
 
 
 def flushed(
@@ -61,6 +61,7 @@ def observe(metrics: Metrics, scorer: Scorer, app: LedgerApp, settings: Settings
     """Gauges, read when somebody asks."""
     metrics.observe("stepwatch.windows.open", lambda: [(scorer.open_traces, {})])
     metrics.observe("stepwatch.windows.spans", lambda: [(scorer.spans_held, {})])
+    metrics.observe("stepwatch.windows.bytes", lambda: [(scorer.bytes_held, {})])
     metrics.observe("stepwatch.sink.buffer", lambda: [(scorer.waiting_rows / settings.flush_rows_max, {})])
     metrics.observe("stepwatch.config.seq", lambda: [(scorer.config_seq, {})])
     observe_consumer(metrics, app)

@@ -5,16 +5,17 @@ import shutil
 
 import pytest
 
+from schemas.item import bytes_of
 from schemas.span import Span
 from streams import spool as spool_module
 from streams.console.errors import UserError
-from streams.spool import TraceSpool, size_of
+from streams.spool import TraceSpool
 from tests.builders import log_record, span, trace_id
 
 TRACES = 40
 LENGTHS = [1 + n % 7 for n in range(TRACES)]
 SPANS = [span(s + 1, trace_id=trace_id(t + 1), result="x" * 100) for t in range(TRACES) for s in range(LENGTHS[t])]
-SMALL = 20 * size_of(SPANS[0])  # a bound that 20 spans fill
+SMALL = 20 * bytes_of(SPANS[0])  # a bound that 20 spans fill
 
 
 def traces_of(spans, memory_bytes):
