@@ -62,6 +62,10 @@ bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 bench-alerts: $(STAMP) ## False alarms and delays of the alert detector, beside others; outcomes folded a second
 	$(BIN)/python -m tests.bench.alerts
 
+.PHONY: bench-gateway
+bench-gateway: $(STAMP) ## Spans per CPU second of the gateway, over HTTP and gRPC, in requests of 1, 10 and 100
+	$(BIN)/python -m tests.bench.gateway
+
 .PHONY: bench-attribution
 bench-attribution: $(STAMP) ## How often the cause of an alert is named first, and how often one where there is none
 	$(BIN)/python -m tests.bench.attribution

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import aiohttp
 import typer
@@ -28,6 +29,9 @@ from streams.console.parts import effective
 from streams.gateway.client import REQUEST_TIMEOUT_S, Batch, Door, Sender, Sums
 from streams.gateway.limits import MIB
 from streams.otlp_files import exports_of
+
+if TYPE_CHECKING:
+    from streams.gateway.grpc_client import GrpcDoor
 
 BATCH_SPANS_MAX, BATCH_BYTES_MAX = 500, 2 * MIB
 BATCHES_PER_S = 20  # at a chosen rate: even, not in bursts
@@ -69,6 +73,9 @@ def send_files(
         float, typer.Option(min=0, help="Spans and log records a second; 0: as fast as they are acknowledged.")
     ] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests in flight.")] = 8,
+    over_grpc: Annotated[
+        bool, typer.Option("--grpc", help="Over gRPC; the port is that of --endpoint, or STEPWATCH_GATEWAY_GRPC_PORT.")
+    ] = False,
 ) -> None:
     """Send recorded traces through the gateway, and the log records that lie beside them.
 
@@ -78,11 +85,11 @@ def send_files(
     for file in files:
         if not file.is_file():
             raise UserError(f"{file}: {'no file' if file.exists() else 'no such file'}; nothing was sent", exit_code=2)
-    url = _url(endpoint)
+    url = _url(endpoint, over_grpc)
     doors = {TRACES: Door(url, Sums()), LOGS: Door(url.removesuffix(TRACES_PATH) + LOGS_PATH, Sums())}
     reading, screen = Input(files), Console(stderr=True, soft_wrap=True)
     started = time.monotonic()
-    asyncio.run(_send(reading, doors, rate, concurrency, screen))
+    asyncio.run(_send(reading, doors, rate, concurrency, screen, over_grpc))
     if not reading.n.total() and not reading.n_unreadable:
         screen.print(f"no spans in {', '.join(map(str, files))}", style="yellow", markup=False)
     took_s = time.monotonic() - started
@@ -96,27 +103,46 @@ def send_files(
         raise typer.Exit(1)
 
 
-def _url(endpoint: str | None) -> str:
+def _url(endpoint: str | None, over_grpc: bool = False) -> str:
     """Where traces are posted to. Raises UserError for an endpoint that is none."""
     settings = effective()
-    base = (endpoint or f"http://{settings.gateway_host}:{settings.gateway_port}").rstrip("/")
+    port = settings.gateway_grpc_port if over_grpc else settings.gateway_port
+    if endpoint is None and port is None:
+        raise UserError(
+            "--grpc: say where with --endpoint, or set STEPWATCH_GATEWAY_GRPC_PORT (4317, usually)", exit_code=2
+        )
+    base = (endpoint or f"http://{settings.gateway_host}:{port}").rstrip("/")
     if not re.match(r"https?://[^/]", base):
         raise UserError(f"--endpoint {endpoint}: must be of the form http://host:port", exit_code=2)
     return base.removesuffix(TRACES_PATH) + TRACES_PATH
 
 
-async def _send(reading: Input, doors: Mapping[str, Door], rate: float, concurrency: int, screen: Console) -> None:
+async def _send(
+    reading: Input, doors: Mapping[str, Door], rate: float, concurrency: int, screen: Console, over_grpc: bool
+) -> None:
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     connector = aiohttp.TCPConnector(limit=concurrency)
     batches = _batches(reading, doors, _batch_spans(rate))
     showing = asyncio.create_task(_show(reading, doors, screen))
+    calls = _grpc_door(doors[TRACES].url) if over_grpc else None
     try:
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=_key()) as session:
-            await Sender(session, doors).send_all(batches, rate=rate, concurrency=concurrency)
+            await Sender(session, doors, calls).send_all(batches, rate=rate, concurrency=concurrency)
     finally:
+        if calls is not None:
+            await calls.close()
         showing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await showing
+
+
+def _grpc_door(url: str) -> "GrpcDoor":
+    from streams.gateway.grpc_client import GrpcDoor  # grpc takes a while to load
+
+    parts, key = urlsplit(url), effective().gateway_key
+    return GrpcDoor(
+        parts.netloc, parts.scheme == "https", key.get_secret_value() if key is not None else None, REQUEST_TIMEOUT_S
+    )
 
 
 def _key() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The sender's side of OTLP/HTTP: batches of spans or log records, sent until the gateway has said what became of each.
+"""The sender's side of OTLP, over HTTP or gRPC: batches, sent until the gateway has said what became of each span.
 
 Bounded memory: what waits is one batch per request in flight. Repeats what a sender must repeat (429, 502, 503, 504,
 a lost connection) with backoff, honouring Retry-After; everything else is final.
@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import aiohttp
 from google.protobuf.message import DecodeError
@@ -65,6 +65,21 @@ class Door(NamedTuple):
     sums: Sums
 
 
+class CallRefused(Exception):
+    """A call that was not answered with success. `repeat`: the sender may come back, `after_s` later."""
+
+    def __init__(self, sentence: str, reason: str, repeat: bool, after_s: float) -> None:
+        super().__init__(sentence)
+        self.reason, self.repeat, self.after_s = reason, repeat, after_s
+
+
+class Calls(Protocol):
+    """A way to send that is not HTTP."""
+
+    async def export(self, signal: str, body: bytes) -> bytes:
+        """The response's bytes. Raises CallRefused."""
+
+
 class _TryAgain(Exception):
     """The sender may repeat; `after_s` is what the gateway asked for."""
 
@@ -76,9 +91,10 @@ class _TryAgain(Exception):
 class Sender:
     """Sends batches to one gateway, some at a time. Use inside `async with aiohttp.ClientSession()`."""
 
-    def __init__(self, session: aiohttp.ClientSession, doors: Mapping[str, Door]) -> None:
-        """`doors` by signal; every batch has one."""
+    def __init__(self, session: aiohttp.ClientSession, doors: Mapping[str, Door], calls: Calls | None = None) -> None:
+        """`doors` by signal; every batch has one. With `calls` everything goes over gRPC."""
         self._session = session
+        self._calls = calls
         self._doors = doors
         self._last_answer: float | None = None  # when the gateway last took or refused something for good
         self._started = time.monotonic()
@@ -104,7 +120,10 @@ class Sender:
         body, delay, door = pack(batch.raws), BACKOFF_MIN_S, self._doors[batch.signal]
         while True:
             try:
-                await self._post(door, body, len(batch.raws))
+                if self._calls is None:
+                    await self._post(door, body, len(batch.raws))
+                else:
+                    await self._call(self._calls, batch.signal, door, body, len(batch.raws))
             except _TryAgain as trouble:
                 self._check_patience(door, trouble)
                 await asyncio.sleep(max(delay, trouble.after_s))
@@ -128,10 +147,20 @@ class Sender:
         else:
             _tally(door.sums, answer, n)
 
+    async def _call(self, calls: Calls, signal: str, door: Door, body: bytes, n: int) -> None:
+        try:
+            _tally(door.sums, await calls.export(signal, body), n)
+        except CallRefused as refusal:
+            if refusal.repeat:
+                raise _TryAgain(str(refusal), min(refusal.after_s, PATIENCE_S / 2)) from refusal
+            door.sums.refuse(refusal.reason, n, str(refusal))
+
     def _check_patience(self, door: Door, trouble: _TryAgain) -> None:
         since = self._started if self._last_answer is None else self._last_answer
         nobody = (
-            isinstance(trouble.__cause__, aiohttp.ClientConnectorError | TimeoutError) and self._last_answer is None
+            isinstance(trouble.__cause__, aiohttp.ClientConnectorError | TimeoutError | CallRefused)
+            and self._last_answer is None
+            and "try again" not in str(trouble)
         )
         if time.monotonic() - since > (FIRST_PATIENCE_S if nobody else PATIENCE_S):
             raise UserError(

@@ -383,3 +383,16 @@ async def test_clients_must_show_a_certificate_where_an_authority_is_named(stack
         known = ssl.create_default_context(cafile=ca)
         authority.issue_cert("client.example").configure_cert(known)
         assert await livez(url, known) == 200
+
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(write_keys(KeyFile([], certificates={"DNS:client.example": "acme"})))
+    async with (
+        gateway(settings.model_copy(update={"gateway_keys_file": keys})) as plain,
+        aiohttp.ClientSession() as http,
+    ):
+        url = plain.replace("http://", "https://") + "/v1/traces"
+        stranger = ssl.create_default_context(cafile=ca)
+        authority.issue_cert("stranger.example").configure_cert(stranger)
+        for context, status in ((known, 200), (stranger, 401)):
+            async with http.post(url, data=b"", headers=PROTOBUF, ssl=context) as response:
+                assert response.status == status
