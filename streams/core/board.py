@@ -15,6 +15,7 @@ from schemas.rule import Rule, RuleSet, When
 from streams.core.series import Series
 
 SERIES_MAX = 10_000  # of one partition: its checkpoint must stay below the topic's 8 MiB
+WORKFLOWS_MAX = 1_000  # that a rule follows of one tenant: one that invents names must not take the others' room
 LABEL_CHARS_MAX = 128  # a label is cut before it names a series
 ROUTES_MAX = 50_000
 STALE_MS = 3_600_000
@@ -34,6 +35,7 @@ class Board:
         self.series: dict[SeriesId, Series] = {}
         self.dropped: Counter[Group] = Counter()
         self._live: Counter[Group] = Counter()
+        self._workflows: Counter[tuple[str, str]] = Counter()  # by rule uid and tenant
         self._routes: dict[_Labels, tuple[Series, ...]] = {}
         self.refused: Counter[Group] = Counter()  # since room was last made
 
@@ -77,11 +79,13 @@ class Board:
         if found:
             return found
         group = rule.uid, tenant, workflow
-        if self._live[group] >= rule.max_series or len(self.series) >= SERIES_MAX:
+        is_one_too_many = group not in self._live and self._workflows[rule.uid, tenant] >= WORKFLOWS_MAX
+        if is_one_too_many or self._live[group] >= rule.max_series or len(self.series) >= SERIES_MAX:
             named = group in self.dropped or len(self.dropped) < DROPPED_NAMED_MAX
             self.dropped[group if named else OTHER_GROUP] += 1
-            if group in self.refused or len(self.refused) < DROPPED_NAMED_MAX:
-                self.refused[group] += 1
+            wanted = _any_workflow(group) if is_one_too_many else group
+            if wanted in self.refused or len(self.refused) < DROPPED_NAMED_MAX:
+                self.refused[wanted] += 1
             return None
         series = Series(rule, tenant, workflow, group_labels, last_ms=now_ms, heard_ms=well_ms)
         self.put(series)
@@ -90,6 +94,7 @@ class Board:
     def put(self, series: Series) -> None:
         """Take a series in: a new one, or one of a checkpoint."""
         self.series[series.rule.uid, series.tenant, series.labels] = series
+        self._workflows[series.group[:2]] += series.group not in self._live
         self._live[series.group] += 1
 
     def remove(self, gone: Callable[[Series], bool]) -> None:
@@ -100,6 +105,9 @@ class Board:
             self._live[series.group] -= 1
             if not self._live[series.group]:
                 del self._live[series.group]
+                self._workflows[series.group[:2]] -= 1
+                if not self._workflows[series.group[:2]]:
+                    del self._workflows[series.group[:2]]
         if leaving:
             self._routes.clear()
 
@@ -118,7 +126,7 @@ class Board:
         self.refused.clear()
         leaving: set[str] = set()
         for series in sorted(self.series.values(), key=lambda s: (s.last_ms, s.key)):
-            group = OTHER_GROUP if crowded else series.group
+            group = OTHER_GROUP if crowded else series.group if room[series.group] else _any_workflow(series.group)
             if room[group] > 0 and now_ms - series.last_ms >= STALE_MS and not series.is_open and not series.bucket.n:
                 room[group] -= 1
                 leaving.add(series.key)
@@ -134,3 +142,8 @@ class Board:
         """Go on under new rules; every series must have one of them already."""
         self.rules = rules
         self._routes.clear()
+
+
+def _any_workflow(group: Group) -> Group:
+    """Where room is wanted that any workflow of the rule and tenant may give."""
+    return group[0], group[1], ""

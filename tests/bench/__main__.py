@@ -185,15 +185,15 @@ def _one_span() -> bytes:
     return bytes(message.SerializeToString())
 
 
-async def _until(client: Any, process: psutil.Process, sql: str, wanted: int) -> float:
+async def _until(client: Any, process: psutil.Process, sql: str, wanted: int, deadline_s: float = DEADLINE_S) -> float:
     """CPU seconds of the process when the query says `wanted`."""
-    end = time.monotonic() + DEADLINE_S
+    end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         if client.query(sql).result_rows[0][0] == wanted:
             times = process.cpu_times()
             return float(times.user + times.system)
         await asyncio.sleep(0.5)
-    raise SystemExit(f"{sql}: not {wanted} after {DEADLINE_S} s")
+    raise SystemExit(f"{sql}: not {wanted} after {deadline_s} s")
 
 
 async def main() -> int:

@@ -36,6 +36,7 @@ MEMORY_BYTES = 512 << 20
 ON_TOP_BYTES = 500 << 20
 SLOWER_MAX = 1.2
 HOSTILE_PACK = 200
+HOSTILE_DEADLINE_S = 3_600.0
 FIRST_OPEN = 1 << 32  # trace ids above those of the corpus's first span
 DECIDED = "SELECT sum(n_items) FROM trajectories FINAL WHERE state = 'decided'"
 SEEN = "SELECT sum(spans) FROM v1_ledger"
@@ -155,7 +156,7 @@ async def measure(stack: LocalStack, folder: Path, screen: Console) -> bool:
         screen.print(f"ordinary runs alone: {alone:.1f} us of CPU a span, at most {calm >> 20} MB")
         await send(producer, topic, never_ending(OPEN))
         await send(producer, topic, very_long(LONG))
-        await _until(client, process, SEEN, 2 * ORDINARY + 1 + OPEN + LONG)
+        await _until(client, process, SEEN, 2 * ORDINARY + 1 + OPEN + LONG, HOSTILE_DEADLINE_S)
         screen.print(f"{OPEN:,} runs that never end and one of {LONG:,} spans: at most {watch.most >> 20} MB")
         beside = await cost(3, 3 * ORDINARY + 1)
         screen.print(f"ordinary runs beside them: {beside:.1f} us of CPU a span, {beside / alone:.2f} times as before")

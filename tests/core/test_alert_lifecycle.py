@@ -313,3 +313,23 @@ def test_a_partition_that_is_full_of_alerts_gives_none_of_them_up(monkeypatch: p
     late = log[-1].append_ms + 90 * MINUTE_MS
     run(fold, [*log, Entry(record(trace(9), workflow="c"), late), Entry(tick(), late), Entry(tick(), late + 10_000)])
     assert sorted(s.workflow for s in fold.firing()) == ["a", "b"]
+
+
+def test_a_tenant_that_invents_workflows_takes_nobody_elses_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "WORKFLOWS_MAX", 3)
+    fold = new_fold()
+    log = [Entry(record(trace(n), workflow=f"w{n}", tenant="hostile"), EPOCH_MS) for n in range(50)]
+    log += [Entry(record(trace(100), workflow="refund", tenant="other"), EPOCH_MS)]
+    late = (
+        EPOCH_MS + 90 * MINUTE_MS
+    )  # by then they are stale: a tick makes as much room as was wanted since the last one
+    wanted = [Entry(record(trace(200), workflow="new", tenant="hostile"), late), Entry(tick(), late)]
+    again = Entry(record(trace(201), workflow="new", tenant="hostile"), late + 10_000)
+    run(fold, [Entry(tick(), EPOCH_MS), *log])
+    held = sorted((s.tenant, s.workflow) for s in fold.board.series.values())
+    assert held == [("hostile", "w0"), ("hostile", "w1"), ("hostile", "w2"), ("other", "refund")]
+    assert fold.board.dropped.total() == 47
+    fold = new_fold()
+    run(fold, [Entry(tick(), EPOCH_MS), *log, Entry(tick(), EPOCH_MS + 10_000), *wanted, again])
+    held = sorted((s.tenant, s.workflow) for s in fold.board.series.values())
+    assert ("hostile", "new") in held and ("other", "refund") in held
