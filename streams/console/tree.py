@@ -78,6 +78,8 @@ def _head(trajectory: Trajectory, row: TrajectoryRow) -> Text:
         return text
     count = f"{fails} of {len(row.results)} results failed" if fails else f"none of {len(row.results)} results failed"
     text.append(count, style="bold red" if fails else "green")
+    if row.weight == 0.0:
+        text.append("; it is outside the sample of its workflow, and counts nowhere", style="yellow")
     return text
 
 

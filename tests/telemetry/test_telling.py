@@ -1,13 +1,15 @@
-"""What the gateway and delivery tell of themselves, as Prometheus reads it."""
+"""What the gateway, the scorer and delivery tell of themselves, as Prometheus reads it."""
 
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+from schemas.ledger import LedgerRow
 from streams.delivery import telling as delivery
 from streams.gateway import telling as gateway
 from streams.gateway.counts import GatewayCounts
 from streams.telemetry.metrics import Metrics
+from streams.worker.telling import flushed
 from tests.telemetry.test_metrics import samples
 
 
@@ -41,3 +43,22 @@ def test_each_target_has_its_counts():
     assert said["stepwatch_delivery_total", (("outcome", "tried_again"), ("target", "on-call"))] == 1
     assert said["stepwatch_delivery_total", (("outcome", "delivered"), ("target", "on-call"))] == 7
     assert said["stepwatch_delivery_waiting", (("target", "on-call"),)] == 2
+
+
+def test_what_became_of_spans_is_told_as_the_ledger_has_it():
+    rows = [
+        LedgerRow("otlp_spans", partition, 1, 0, 9, "default", 10, 20, 12, 3, 4, 1, 7, 2, 1, 3, 1)
+        for partition in (0, 1)
+    ]
+    assert all(row.closes for row in rows)
+    metrics = Metrics("scorer")
+    flushed(metrics, [], [], rows, 0.0)
+    said = samples(metrics)
+    metrics.stop()
+    spans, logs = (
+        {dict(labels)["outcome"]: n for (name, labels), n in said.items() if name == f"stepwatch_{what}_total"}
+        for what in ("spans", "logs")
+    )
+    assert spans == {"stored": 24, "duplicate": 6, "sampled_out": 8, "dead_lettered": 2}
+    assert logs == {"stored": 4, "duplicate": 2, "ignored": 6, "dead_lettered": 2}
+    assert (sum(spans.values()), sum(logs.values())) == (40, 14), "the sum closes in metrics too"
