@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from schemas.jaeger import exports_of_jaeger, is_jaeger
 from schemas.json_depth import shallow
 from schemas.otlp import InvalidOtlp
 from schemas.otlp_values import (
@@ -94,9 +95,13 @@ def _load_odd(document: bytes) -> Json:
 
 
 def exports_in(document: Json) -> Iterator[Json]:
-    """The exports of a document: itself, its elements, or what lies under `trace`."""
+    """The exports of a document: itself, its elements, what lies under `trace` (Tempo) or `result` (Jaeger's v3), and the traces
+    of Jaeger's older answers."""
     for export in document if isinstance(document, list) else [document]:
-        inner = export.get("trace") if isinstance(export, Mapping) else None
+        if is_jaeger(export):
+            yield from exports_of_jaeger(export)
+            continue
+        inner = (export.get("trace") or export.get("result")) if isinstance(export, Mapping) else None
         yield inner if isinstance(inner, Mapping) else export
 
 

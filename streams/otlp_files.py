@@ -1,7 +1,8 @@
 """OTLP files as records: what `stepwatch send` and `stepwatch score` read. Streams its input; memory is bounded by a record.
 
-Two shapes, told apart by their beginning: OTLP/JSON lines (one document a line, as the Collector's file exporter writes them) and
-protobuf, either one export request or length-delimited (4 bytes big-endian before each, the exporter's `format: proto`). `.gz` is
+Three shapes, told apart by their beginning: JSON lines (one document a line, as the Collector's file exporter writes them), JSON
+that goes over several lines (`streams.json_pieces`), and protobuf, either one export request or length-delimited (4 bytes
+big-endian before each, the exporter's `format: proto`). What the JSON is, OTLP, Jaeger's or Tempo's, its reader sees. `.gz` is
 unpacked.
 """
 
@@ -12,8 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from schemas.otlp import InvalidOtlp
+from schemas.otlp_json import load
 from schemas.topic_record import is_json
 from streams.console.errors import UserError
+from streams.json_pieces import pieces
 
 RECORD_BYTES_MAX = 64 << 20
 HEAD_BYTES = 4096
@@ -29,11 +33,29 @@ def exports_of(path: Path, at: Callable[[int], object] = lambda position: None) 
             file = cast("IO[bytes]", gzip.GzipFile(fileobj=stored)) if path.suffix == ".gz" else stored
             head = file.read(HEAD_BYTES)
             file.seek(0)
-            for export in _lines(file, path) if is_json(head) else _messages(file, path):
+            for export in _json(file, path) if is_json(head) else _messages(file, path):
                 yield export
                 at(stored.tell())
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
+
+
+def _json(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Documents by line where the first one is whole on its line, else in pieces."""
+    first = file.readline(RECORD_BYTES_MAX + 1)
+    while first and not first.strip():
+        first = file.readline(RECORD_BYTES_MAX + 1)
+    file.seek(0)
+    goes_on = len(first) > RECORD_BYTES_MAX or (first.rstrip()[-1:] in b"{[,:" and not _is_json(first))
+    return pieces(file, path) if goes_on else _lines(file, path)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        load(line)
+    except InvalidOtlp:
+        return False
+    return True
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:

@@ -53,7 +53,9 @@ def register(app: typer.Typer) -> None:
 
 
 def explain_files(
-    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="OTLP as JSON or protobuf, or an export of Jaeger or Tempo; also .gz.")
+    ],
     workflows: Workflows = None,
     structure: Annotated[
         bool, typer.Option("--structure", help="Also the spans that are no steps: frames, HTTP calls, loops.")

@@ -27,7 +27,9 @@ from streams.settings import Settings
 SKIPPED_SHOWN_MAX = 5
 TERMINATED_EXIT = 143
 
-Files = Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")]
+Files = Annotated[
+    list[Path], typer.Argument(help="OTLP as JSON or protobuf, or an export of Jaeger or Tempo; also .gz.")
+]
 Workflows = Annotated[Path | None, typer.Option(help="The registry, workflows.yaml.")]
 Expectations = Annotated[Path | None, typer.Option(help="Task truth, one JSON object a line.")]
 Evaluators = Annotated[str | None, typer.Option(metavar="A,B", help="Only results of these; they stay what they are.")]

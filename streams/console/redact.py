@@ -42,7 +42,10 @@ def register(app: typer.Typer) -> None:
 
 def redact(
     files: Annotated[
-        list[Path], typer.Argument(help="OTLP JSON files, or lines of them.", exists=True, dir_okay=False)
+        list[Path],
+        typer.Argument(
+            help="OTLP as JSON or protobuf, or an export of Jaeger or Tempo; also .gz.", exists=True, dir_okay=False
+        ),
     ],
     workflows: Workflows = None,
     tenant: Annotated[str, typer.Option(help="Whose level holds, as `redaction.tenants` says it.")] = "default",

@@ -64,7 +64,9 @@ def register(app: typer.Typer) -> None:
 
 
 def send_files(
-    files: Annotated[list[Path], typer.Argument(help="OTLP/JSON lines (also .gz) or OTLP protobuf files.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="OTLP as JSON or protobuf, or an export of Jaeger or Tempo; also .gz.")
+    ],
     endpoint: Annotated[
         str | None,
         typer.Option(help="http://host:port of a gateway. Default: that of the running stack, or of the settings."),
