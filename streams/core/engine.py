@@ -19,6 +19,7 @@ append times. A decision marks the trace at its tick and is judged at the take t
 
 import heapq
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from evaluators.base import Evaluator
@@ -37,7 +38,7 @@ from streams.core.trace import Cap, RowMark, Trace
 from streams.core.window import WindowPolicy, grown, opened, window_of
 
 HOUR_MS = 3_600_000
-KNOWN_BYTES, ASLEEP_BYTES = 220, 200  # of a trace id that is remembered, and of a deadline beside it
+KNOWN_BYTES, ASLEEP_BYTES = 90, 320  # of a trace id that is remembered, and of a trace of which only the deadline is
 
 
 class EnginePolicy(NamedTuple):
@@ -77,7 +78,8 @@ class TrajectoryEngine:
         self._policy = policy
         self._judging = Judging(partition, seq, registry, evaluators, policy.provisional_every_ms, policy.cap)
         self._traces: dict[TraceKey, Trace] = {}
-        self._known: dict[TraceKey, None] = {}  # stored by us or a predecessor; insertion order = age
+        # Hashes of ids stored by us or a predecessor, in order of age. Two ids of one hash are read back once too often.
+        self._known: dict[int, None] = {}
         self._forgetful = False  # some known ids were dropped: every first-seen id must be asked for
         self._timers: list[tuple[int, TraceKey]] = []
         self._asleep: dict[TraceKey, int] = {}  # traces that only the store holds, and when they are due
@@ -104,7 +106,7 @@ class TrajectoryEngine:
         for key, start_ms, received_ms in firsts:
             if key in self._traces:
                 continue
-            if key in self._known or self._forgetful or received_ms - start_ms > HOUR_MS:
+            if hash(key) in self._known or self._forgetful or received_ms - start_ms > HOUR_MS:
                 asked.append(key)
         return asked
 
@@ -249,8 +251,10 @@ class TrajectoryEngine:
             self._evict(lambda: self._spans_held <= self._policy.spans_in_memory_max // 2)
 
     def evict(self, bytes_max: int) -> None:
-        """Give up the memory of flushed traces, as far as need be and they go, until no more than so many bytes are held. At any
-        time: what is not acknowledged stays."""
+        """Give up the memory of flushed traces, as far as need be and they go, until no more than so many bytes are held, and of
+        ids what is over half of that. At any time: what is not acknowledged stays."""
+        if KNOWN_BYTES * len(self._known) > bytes_max // 2:
+            self._forget_known(bytes_max // 4 // KNOWN_BYTES)
         if self.bytes_held > bytes_max:
             self._evict(lambda: self.bytes_held <= bytes_max)
 
@@ -331,10 +335,14 @@ class TrajectoryEngine:
         return trace
 
     def _remember(self, key: TraceKey) -> None:
-        self._known[key] = None
+        self._known[hash(key)] = None
         if len(self._known) > self._policy.known_max:
-            self._forgetful = True
-            del self._known[next(iter(self._known))]
+            self._forget_known(self._policy.known_max // 2)
+
+    def _forget_known(self, kept: int) -> None:
+        """Forget the oldest ids. Many at once: to take one from the front of a dict costs as much as was taken before."""
+        self._forgetful = True
+        self._known = dict.fromkeys(islice(self._known, len(self._known) - kept, None))
 
     def _sleep(self, key: TraceKey, deadline_ms: int) -> None:
         self._asleep[key] = deadline_ms

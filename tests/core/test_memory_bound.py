@@ -7,7 +7,7 @@ from schemas.item import Item
 from schemas.rows import TrajectoryRow
 from schemas.span import RawSpan
 from schemas.trajectory import TraceKey
-from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.core.engine import KNOWN_BYTES, EnginePolicy, TrajectoryEngine
 from streams.core.trace import TRACE_BYTES
 from tests.builders import EPOCH_MS, root_span, tool_span, trace_id
 
@@ -27,11 +27,10 @@ def opened(engine: TrajectoryEngine, traces: int = TRACES) -> None:
 def test_what_is_not_acknowledged_stays_however_little_memory_there_may_be() -> None:
     engine = TrajectoryEngine(0, EnginePolicy())
     opened(engine)
-    held = engine.bytes_held
     engine.evict(0)
     flush = engine.take({})
     engine.evict(0)
-    assert engine.bytes_held == held, "written, but nobody said that it is durable"
+    assert engine.spans_held == TRACES, "written, but nobody said that it is durable"
     engine.acknowledged(flush)
     engine.fold(call(1, 2), RAW)
     engine.evict(0)
@@ -49,6 +48,18 @@ def test_as_much_goes_as_must_the_longest_untouched_first() -> None:
     engine.evict(engine.bytes_held // 2)
     assert engine.absent([TraceKey("default", trace_id(1))]) == [], "touched last, it is kept"
     assert engine.open_traces == TRACES
+
+
+def test_ids_are_forgotten_too_and_then_the_store_is_asked_for_every_one() -> None:
+    engine = TrajectoryEngine(0, EnginePolicy())
+    opened(engine)
+    engine.finish()
+    engine.acknowledged(engine.take({}))
+    firsts = [(TraceKey("default", trace_id(n)), EPOCH_MS, EPOCH_MS) for n in range(1, TRACES + 5)]
+    assert [key for key, *_ in firsts[:TRACES]] == engine.unknown(firsts), "known ones; the others are new"
+    engine.evict(engine.bytes_held)
+    assert engine.bytes_held < TRACES * KNOWN_BYTES / 2
+    assert [key for key, *_ in firsts] == engine.unknown(firsts)
 
 
 def test_a_trace_that_is_over_leaves_only_its_name() -> None:

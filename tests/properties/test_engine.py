@@ -18,11 +18,12 @@ from schemas.outcome import TraceOutcomes
 from schemas.registry import Registry, parse_registry
 from schemas.result import Result
 from schemas.rows import TrajectoryRow
-from schemas.span import Span
+from schemas.span import ERROR, Span
 from schemas.trajectory import CONFLICT, OVER_CAP, TraceKey
 from streams.core import judging
 from streams.core.assemble import assemble
 from streams.core.engine import EnginePolicy
+from streams.core.judging import in_cohort
 from streams.core.window import WindowPolicy, window_of
 from tests.builders import EPOCH_MS, llm_span, log_record, root_span, tool_span, trace_id
 from tests.properties.world import Record, Worker, World, seen_by
@@ -31,7 +32,7 @@ WINDOW = WindowPolicy(settle_one_resource_ms=1_500, settle_many_resources_ms=8_0
 NO_CAP = 10_000
 
 
-def registry(max_steps: int, names: tuple[Any, ...] = (), **parameters: str) -> Registry:
+def registry(max_steps: int, names: tuple[Any, ...] = (), sample: float = 1.0, **parameters: str) -> Registry:
     """What the workflow of these tests may do: pay, with parameters of these types, in so many steps; and which runs it is."""
     schema = {
         "type": "object",
@@ -39,15 +40,18 @@ def registry(max_steps: int, names: tuple[Any, ...] = (), **parameters: str) -> 
         "required": list(parameters),
     }
     tool = {"name": "pay", "writes": True, "parameters": schema}
-    shop = {"name": "shop", "tools": [tool], "policy": {"max_steps": max_steps}}
+    shop = {"name": "shop", "tools": [tool], "policy": {"max_steps": max_steps}, "sample": sample}
+    shop["judge_also"] = ["errors"]
     return parse_registry(json.dumps({"workflow_names": names, "workflows": [shop]}), "workflows.yaml")
 
 
 REGISTRY = registry(max_steps=9, id="string")
-# Judges the same steps otherwise, and names runs by what their spans say under keys that the other does not look at.
+# Judges the same steps otherwise, not of every run, and names runs by what their spans say under keys that the other does
+# not look at.
 LATER = registry(
     3,
     ({"workflow": "shop", "span": {"desk": "till*"}}, {"workflow": "{place}", "resource": {"place": "*"}}),
+    sample=0.1,  # of the three traces of these tests the second
     id="integer",
 )
 ACTIONS = ("consume", "consume", "step", "step", "crash", "zombie", "zombie_acts", "idle", "flush", "config")
@@ -157,7 +161,13 @@ def final_results(
     over = len(items) > cap
     flags = (row.flags & CONFLICT) | (OVER_CAP if over else 0)
     seen = [seen_by(item, under.watched) for item in items]
-    results = judge(assemble(key, seen, under, {}, row.close_reason, flags))
+    trajectory = assemble(key, seen, under, {}, row.close_reason, flags)
+    if not in_cohort(key.trace_id, trajectory.workflow.sample):
+        assert row.weight == 0
+        told = [*trajectory.roots, *(step.span for step in trajectory.steps)]
+        if over or not any(s.status == ERROR or s.error_type or s.exception for s in told):
+            return ()
+    results = judge(trajectory)
     if not over:
         return tuple(results)
     return tuple(r._replace(event_ns=max(s.end_ns for s in spans)) for r in results if not r.span_id)
