@@ -52,3 +52,26 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     received_ms: int
+
+
+class GatewayRow(NamedTuple):
+    """What a gateway made of spans (or log records) since its word before: sent = in the log + refused + ignored.
+
+    `alive` rows hold nothing: they say that it lives, and `is_last` that it ended well. Of what is in the log: the
+    partition, and the range of offsets that its records lie in.
+    """
+
+    topic: str
+    gateway: str
+    seq: int
+    started_ms: int
+    told_ms: int
+    is_last: int
+    tenant: str
+    signal: str
+    outcome: str  # alive, in_log, refused, ignored
+    reason: str = ""
+    partition: int = 0
+    first_offset: int = 0
+    last_offset: int = 0
+    n: int = 0

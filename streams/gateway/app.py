@@ -16,10 +16,11 @@ from schemas.api_key import Limit
 from streams.console.errors import UserError
 from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
-from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LOG_S, STOP_REQUESTS_S
+from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LEDGER_S, STOP_LOG_S, STOP_REQUESTS_S
 from streams.gateway.log import SpanLog
 from streams.gateway.otlp_grpc import GrpcServer
 from streams.gateway.quota import Quota
+from streams.gateway.teller import Teller, store_writer
 from streams.gateway.telling import observe
 from streams.settings import Settings
 from streams.signals import stop_signal
@@ -56,11 +57,13 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         shutdown_timeout=STOP_REQUESTS_S,
     )
     metrics = Metrics("gateway")
-    observe(metrics, gateway.counts)
+    observe(metrics, gateway.counts, gateway.account)
+    teller = Teller(gateway.account, settings.spans_topic, store_writer(settings))
     health = HealthServer(settings, "gateway", metrics, gateway.readiness)
     calls = None
     if settings.gateway_grpc_port is not None:
         calls = GrpcServer(gateway.export, settings.gateway_host, settings.gateway_grpc_port, tls)
+    teller.start()
     try:
         await health.start()
         await _listen(runner, settings, tls)
@@ -80,6 +83,8 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         late = await gateway.packer.close(STOP_LOG_S)
         if late:
             logger.warning("%d records without an acknowledgement from Kafka; their senders were told to repeat", late)
+        if not await asyncio.to_thread(teller.stop, STOP_LEDGER_S):
+            logger.warning("the store did not hear the gateway's last word: its ledger ends before it")
         await log.stop(STOP_LOG_S)
         await health.stop()
 

@@ -18,6 +18,7 @@ from schemas.otlp_json import Refusal
 from schemas.partition import Partitioner
 from schemas.signal import LOGS, TRACES
 from streams.gateway.access import Access, names_of
+from streams.gateway.account import Account
 from streams.gateway.admission import Admitted, admit, admit_logs
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
 from streams.gateway.body import encoding_of, read_body
@@ -37,8 +38,8 @@ class Log(Protocol):
 
     partitions: int
 
-    async def append(self, partition: int, record: bytes, tenant: str, signal: str) -> None:
-        """Return when Kafka has the record; raise KafkaError."""
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str) -> int:
+        """The record's offset, when Kafka has it; raise KafkaError."""
 
     async def reachable(self) -> bool:
         """Whether the broker answers now."""
@@ -71,7 +72,8 @@ class Gateway:
         self._requests_max = requests_max
         self._in_progress = 0
         self.counts = GatewayCounts()
-        self.packer = Packer(log.append, linger_s, self._budget, self.counts)
+        self.account = Account()
+        self.packer = Packer(log.append, linger_s, self._budget, self.counts, self.account)
 
     def application(self) -> web.Application:
         """The routes. Serve it with `auto_decompress=False`: unpacking is ours, and bounded."""
@@ -190,8 +192,11 @@ class Gateway:
     async def _settle(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Put the good spans (or log records) on the log; all that were refused."""
         refusals = admitted.refusals + await self._deliver(admitted, tenant, signal)
-        self.counts.settle(signal, admitted.n_spans - len(refusals), [refusal.reason for refusal in refusals])
+        reasons = [refusal.reason for refusal in refusals]
+        self.counts.settle(signal, admitted.n_spans - len(refusals), reasons)
         self.counts.ignored_logs += admitted.n_ignored
+        self.account.refused(tenant, signal, reasons)
+        self.account.ignored(tenant, signal, admitted.n_ignored)
         return refusals
 
     async def _read(self, request: web.Request, encoding: Encoding, tenant: str, signal: str) -> Admitted:

@@ -23,4 +23,5 @@ ACK_TIMEOUT_S = 8.0  # below the 10 s after which an SDK gives up its request
 RETRY_AFTER_S = 2
 # At a clean stop, together below the 20 s that a supervisor grants.
 STOP_REQUESTS_S = 10.0  # for requests in progress, which end within the wait for an acknowledgement
+STOP_LEDGER_S = 2.0  # for the last word in the ledger
 STOP_LOG_S = 4.0  # for records that no request waits for any more; then for the producer's own goodbye

@@ -44,19 +44,21 @@ class SpanLog:
         except KafkaError as error:
             raise UserError(f"the gateway cannot write to Kafka: {error}") from error
 
-    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> None:
-        """Return when Kafka has the record. Raises KafkaError; MessageSizeTooLargeError when it never will take it."""
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> int:
+        """The record's offset, when Kafka has it. Raises KafkaError; MessageSizeTooLargeError when it never will take it."""
         producer = await self._connected()
         headers = [] if tenant == DEFAULT_TENANT else [(TENANT_HEADER, tenant.encode())]
         headers += [] if signal == TRACES else [(SIGNAL_HEADER, signal.encode())]
         try:
-            await producer.send_and_wait(self._settings.spans_topic, record, partition=partition, headers=headers)
+            topic = self._settings.spans_topic
+            kept = await producer.send_and_wait(topic, record, partition=partition, headers=headers)
         except KafkaTimeoutError:  # it waited for its turn in vain; nothing was sent
             raise
         except KafkaError as error:
             logger.warning("a record was not taken, the producer is replaced: %s", error)
             self._retire(producer)
             raise
+        return int(kept.offset)
 
     async def reachable(self) -> bool:
         """Whether the broker answers now."""

@@ -14,13 +14,14 @@ from aiokafka.errors import KafkaError
 from schemas.otlp import pack
 from schemas.signal import TRACES
 from schemas.span import RawSpan
+from streams.gateway.account import Account
 from streams.gateway.budget import Budget
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import PACK_BYTES
 
 Append = Callable[
-    [int, bytes, str, str], Awaitable[None]
-]  # (partition, record, tenant, signal); returns at Kafka's ack
+    [int, bytes, str, str], Awaitable[int]
+]  # (partition, record, tenant, signal) -> the record's offset, at Kafka's ack
 Answer = asyncio.Future[KafkaError | None]  # of one record: None when Kafka has it
 
 SPAN_OVERHEAD, FRAME_OVERHEAD = 12, 32  # tags and lengths, rounded up
@@ -45,11 +46,14 @@ class _Pack:
 class Packer:
     """Collects, cuts, sends. Use from one event loop; `close` before the log is stopped."""
 
-    def __init__(self, append: Append, linger_s: float, budget: Budget, counts: GatewayCounts) -> None:
+    def __init__(
+        self, append: Append, linger_s: float, budget: Budget, counts: GatewayCounts, account: Account
+    ) -> None:
         self._append = append
         self._linger_s = linger_s
         self._budget = budget
         self._counts = counts
+        self._account = account
         self._open: dict[tuple[str, int, str], _Pack] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -112,7 +116,8 @@ class Packer:
             if current.spans:
                 record = pack(current.spans)
                 tenant, partition, signal = current.place
-                await self._append(partition, record, tenant, signal)
+                offset = await self._append(partition, record, tenant, signal)
+                self._account.in_log(tenant, signal, partition, offset, len(current.spans))
                 self._counts.records += 1
                 self._counts.record_bytes += len(record)
         except KafkaError as failed:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
+from streams.gateway.account import Account
 from streams.gateway.counts import GatewayCounts
 from streams.telemetry.metrics import Metrics
 
 
-def observe(metrics: Metrics, counts: GatewayCounts) -> None:
+def observe(metrics: Metrics, counts: GatewayCounts, account: Account) -> None:
     """Counters, read when somebody asks."""
 
     def spans() -> Iterator[tuple[float, Mapping[str, str]]]:
@@ -31,4 +32,11 @@ def observe(metrics: Metrics, counts: GatewayCounts) -> None:
     )
     metrics.observe(
         "stepwatch.gateway.requests", lambda: [(n, {"status": str(status)}) for status, n in counts.requests.items()]
+    )
+    metrics.observe(
+        "stepwatch.gateway.sent",
+        lambda: [
+            (n, {"tenant": tenant, "signal": signal, "outcome": outcome})
+            for (tenant, signal, outcome), n in account.totals().items()
+        ],
     )

@@ -60,12 +60,12 @@ class Sum(NamedTuple):
 
 def sums(client: Client, topic: str) -> list[Sum]:
     """All sums of a topic, by partition and tenant. Raises StoreUnavailable."""
-    return [Sum(*row) for row in _select(client, SUMS, topic)]
+    return [Sum(*row) for row in select(client, SUMS, topic)]
 
 
 def gaps(client: Client, topic: str) -> dict[int, int]:
     """Records of a topic by partition that lie between accounted ones and are not accounted for. Raises StoreUnavailable."""
-    return {int(partition): int(n) for partition, n in _select(client, GAPS, topic)}
+    return {int(partition): int(n) for partition, n in select(client, GAPS, topic)}
 
 
 def unaccounted(found: Sequence[Sum], committed: dict[int, int]) -> dict[int, int]:
@@ -77,8 +77,9 @@ def unaccounted(found: Sequence[Sum], committed: dict[int, int]) -> dict[int, in
     return {p: offset - ends[p] for p, offset in committed.items() if p in ends and offset > ends[p]}
 
 
-def _select(client: Client, sql: str, topic: str) -> Sequence[Sequence[Any]]:
+def select(client: Client, sql: str, topic: str, **parameters: str | int) -> Sequence[Sequence[Any]]:
+    """Rows of a question about a topic. Raises StoreUnavailable."""
     try:
-        return client.query(sql, parameters={"topic": topic}, settings=SETTINGS).result_rows
+        return client.query(sql, parameters={"topic": topic, **parameters}, settings=SETTINGS).result_rows
     except Exception as error:
         raise StoreUnavailable(f"reading the ledger: {sentence_of(error)}") from error

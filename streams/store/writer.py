@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.insert import InsertContext
 
 from schemas.alert_note import AlertNote
-from schemas.ledger import DeadLetter, LedgerRow
+from schemas.ledger import DeadLetter, GatewayRow, LedgerRow
 from schemas.rows import LogRow, Published, SpanRow, TrajectoryRow, VerdictChange
 from streams.store.alert_events import AlertEventRow
 from streams.store.client import quote
@@ -69,6 +69,10 @@ class Writer:
     def write_ledger(self, rows: Sequence[LedgerRow]) -> None:
         """What became of the records of a flush."""
         self._insert_plain("ledger", rows)
+
+    def write_gateway_ledger(self, rows: Sequence[GatewayRow]) -> None:
+        """What a gateway made of what it was sent."""
+        self._insert_plain("gateway_ledger", rows)
 
     def write_alert_events(self, rows: Sequence[AlertEventRow]) -> None:
         """Transitions of alerts."""

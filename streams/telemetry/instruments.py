@@ -32,6 +32,13 @@ INSTRUMENTS = (
     Instrument(
         "stepwatch.gateway.throttled", "counter", "{request}", "Requests over their tenant's limit", ("tenant",)
     ),
+    Instrument(
+        "stepwatch.gateway.sent",
+        "counter",
+        "{item}",
+        "Spans and log records sent: in the log, refused or ignored",
+        ("tenant", "signal", "outcome"),
+    ),
     Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
     # Scorer, alerter: what they consume.
     Instrument("stepwatch.consumer.lag", "gauge", "{record}", "Records behind the end", ("topic", "partition")),

@@ -23,13 +23,14 @@ class ListLog:
         self.release.set()
         self.asked = asyncio.Event()
 
-    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> None:
+    async def append(self, partition: int, record: bytes, tenant: str, signal: str = TRACES) -> int:
         self.asked.set()
         await self.release.wait()
         if self.error is not None:
             raise self.error
         self.records.append((partition, split(record), tenant))
         self.signals.append(signal)
+        return len(self.records) - 1
 
     async def reachable(self) -> bool:
         return self.error is None

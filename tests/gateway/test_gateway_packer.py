@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from schemas.otlp import pack
 from schemas.span import RawSpan
+from streams.gateway.account import Account
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.limits import PACK_BYTES
@@ -24,7 +25,7 @@ def raw(n: int, size: int = 10, resource: bytes = b"") -> RawSpan:
 
 
 def packer(log: ListLog, linger_s: float = LATER, budget: Budget | None = None) -> Packer:
-    return Packer(log.append, linger_s, budget or Budget(), GatewayCounts())
+    return Packer(log.append, linger_s, budget or Budget(), GatewayCounts(), Account())
 
 
 async def test_concurrent_requests_share_one_record_of_their_partition() -> None:

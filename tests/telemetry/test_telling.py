@@ -7,15 +7,16 @@ from typing import Any
 from schemas.ledger import LedgerRow
 from streams.delivery import telling as delivery
 from streams.gateway import telling as gateway
+from streams.gateway.account import Account
 from streams.gateway.counts import GatewayCounts
 from streams.telemetry.metrics import Metrics
 from streams.worker.telling import flushed
 from tests.telemetry.test_metrics import samples
 
 
-def told(part: str, observe: Any, of: Any) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def told(part: str, observe: Any, *of: Any) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     metrics = Metrics(part)
-    observe(metrics, of)
+    observe(metrics, *of)
     try:
         return samples(metrics)
     finally:
@@ -25,7 +26,15 @@ def told(part: str, observe: Any, of: Any) -> dict[tuple[str, tuple[tuple[str, s
 def test_every_span_of_a_readable_request_is_told_of_by_what_became_of_it():
     counts = GatewayCounts(accepted_spans=5, refused_spans=Counter(trace_id=2), retried_spans=3, failed_records=1)
     counts.requests[200] = 4
-    said = told("gateway", gateway.observe, counts)
+    account = Account()
+    account.in_log("acme", "traces", 3, 70, 5)
+    account.refused("acme", "traces", ["trace_id", "trace_id"])
+    said = told("gateway", gateway.observe, counts, account)
+    sent = {labels: n for (name, labels), n in said.items() if name == "stepwatch_gateway_sent_total"}
+    assert sent == {
+        (("outcome", "in_log"), ("signal", "traces"), ("tenant", "acme")): 5,
+        (("outcome", "refused"), ("signal", "traces"), ("tenant", "acme")): 2,
+    }
     spans = {labels: n for (name, labels), n in said.items() if name == "stepwatch_gateway_spans_total"}
     assert spans == {
         (("outcome", "accepted"), ("reason", "")): 5,
