@@ -59,6 +59,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     metrics = Metrics("gateway")
     observe(metrics, gateway.counts, gateway.account)
     teller = Teller(gateway.account, settings.spans_topic, store_writer(settings))
+    metrics.observe("stepwatch.gateway.ledger.silence", lambda: [(teller.silence_s(), {})])
     health = HealthServer(settings, "gateway", metrics, gateway.readiness)
     calls = None
     if settings.gateway_grpc_port is not None:

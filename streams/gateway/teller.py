@@ -32,7 +32,7 @@ class Teller:
         self.gateway, self._started_ms = secrets.token_hex(ID_BYTES), _now_ms()
         self._seq = 0
         self._word: list[GatewayRow] = []  # said, and not taken yet
-        self._unheard = False
+        self._unheard, self._heard_s = False, time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._tell_all, name="gateway ledger", daemon=True)
 
@@ -53,6 +53,10 @@ class Teller:
             self._word = self._next(is_last)
             heard = self._say()
         return heard
+
+    def silence_s(self) -> float:
+        """Since the store last took a word."""
+        return time.monotonic() - self._heard_s
 
     def _tell_all(self) -> None:
         while not self._stopping.is_set():
@@ -80,7 +84,7 @@ class Teller:
                 logger.warning("the gateway's ledger waits for the store, requests do not: %s", error)
             self._unheard = True
             return False
-        self._word, self._unheard = [], False
+        self._word, self._unheard, self._heard_s = [], False, time.monotonic()
         return True
 
 

@@ -39,6 +39,7 @@ INSTRUMENTS = (
         "Spans and log records sent: in the log, refused or ignored",
         ("tenant", "signal", "outcome"),
     ),
+    Instrument("stepwatch.gateway.ledger.silence", "gauge", "s", "Since the store last heard a word for the ledger"),
     Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
     # Scorer, alerter: what they consume.
     Instrument("stepwatch.consumer.lag", "gauge", "{record}", "Records behind the end", ("topic", "partition")),

@@ -1,6 +1,7 @@
 """Both sides of the ledger on real servers: what a gateway was sent, and what became of it, over a gateway that is killed."""
 
 import asyncio
+import signal
 import time
 
 import aiohttp
@@ -20,6 +21,7 @@ from tests.gateway.fakes import request, span
 from tests.integration.conftest import NewStack
 from tests.integration.pipeline import FAST, PARTS, query, run, until
 
+NOW_LATER = "SELECT max(written_at) < now() FROM gateway_ledger"
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 TOLD = "SELECT sumIf(n, outcome = 'in_log'), sumIf(n, outcome = 'refused') FROM gateway_ledger FINAL"
 N, KILL_AFTER = 200, 20  # spans sent; answers before the kill, while others are on their way
@@ -101,7 +103,10 @@ async def test_both_sides_close_over_a_gateway_that_is_killed(new_stack: NewStac
         assert 3 + 1 <= told.in_log <= len(in_log), "before the kill and after it; beyond the last word nobody knows"
         assert 1 + 1 <= told.refused <= 1 + N
         assert gateways.lost(gateways.told(client, topic), sums(client, topic)) == {}
-        assert killed in {each.gateway for each in gateways.silent(client, topic, 0)}
+        stack.kill("gateway", signal.SIGTERM, restarts=False)
+        await until(stack, "SELECT max(is_last) FROM gateway_ledger", [1])
+        await until(stack, NOW_LATER, [1])
+        assert [each.gateway for each in gateways.silent(client, topic, 0)] == [killed], "the other one ended well"
         shown = await run(stack, "ledger")
         assert "the sum closes" in shown
         assert "refused: bad_trace_id" in shown
