@@ -21,7 +21,7 @@ from streams.store.reader import Reader
 from streams.store.writer import Writer
 from streams.topics import kafka_options, start_client
 from streams.worker.failpoint import Failpoint
-from streams.worker.ledger import POLL_RECORDS_MAX, cut, take_turns
+from streams.worker.ledger import POLL_RECORDS_FIRST, cut, next_turn, take_turns
 from streams.worker.scorer import InForce, Scorer
 from streams.worker.sink import Sink
 
@@ -64,7 +64,9 @@ class Replay:
         """`settings` say where the log is, `shadow` the same with the database to write to."""
         self._settings, self._config = settings, config
         options = {**kafka_options(settings), "max_partition_fetch_bytes": FETCH_BYTES_MAX}
-        self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(
+            **options, group_id=None, enable_auto_commit=False, max_poll_records=POLL_RECORDS_FIRST
+        )
         never = Failpoint(None)
         sink = Sink(shadow, Writer(connect(shadow)), Silent(), never)
         self._scorer = Scorer(shadow, Reader(connect(shadow)), sink, never, self._in_force, evaluators)
@@ -105,7 +107,8 @@ class Replay:
         self._scorer.own(TP(*place) for place in places)
         reading = set(places)
         while reading:
-            records = await self._consumer.getmany(*reading, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
+            records = await self._consumer.getmany(*reading, timeout_ms=POLL_WAIT_MS)
+            next_turn(self._consumer, records)
             queues = [cut(TP(*place), self._within(place, batch), 0) for place, batch in records.items()]
             for chunk in take_turns(queues):
                 await self._scorer.handle(chunk)

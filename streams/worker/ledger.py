@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,10 @@ from streams.topics import kafka_options
 
 CHUNK_RECORDS_MAX = 500
 CHUNK_BYTES_MAX = 512 * 1024  # one time slice of the event loop
-POLL_RECORDS_MAX = 4_000  # a well compressed fetch may hold 175,000 records of one partition: take turns
+# A well compressed fetch may hold 175,000 records of one partition, or 400 of 200 spans each: take turns, in records and bytes.
+POLL_RECORDS_MAX = 4_000
+POLL_BYTES_MAX = 1 << 20
+POLL_RECORDS_FIRST = 16  # before it is known how large they are
 FETCH_WAIT_MS = 250  # Faust's fixed 1,500 would hold an idle partition's clock back by as much
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,20 @@ def take_turns(queues: list[Iterable[Chunk]]) -> Iterable[Chunk]:
         with contextlib.suppress(StopIteration):
             yield next(iterator)
             iterators.append(iterator)
+
+
+def next_turn(consumer: Any, polled: Mapping[TopicPartition, list[Any]]) -> None:
+    """After a poll of an aiokafka consumer: who was served goes to the end of its queue, and the next poll takes about
+    `POLL_BYTES_MAX`. Else it empties what it has fetched of one partition before it looks at another, which may take minutes."""
+    fetched = consumer._fetcher._records
+    for place in polled:
+        if place in fetched:
+            fetched[place] = fetched.pop(place)
+    records = sum(map(len, polled.values()))
+    if records:
+        size = sum(len(record.value or b"") for batch in polled.values() for record in batch)
+        fitting = POLL_BYTES_MAX * records // max(1, size)
+        consumer._max_poll_records = max(1, min(fitting, 2 * consumer._max_poll_records, POLL_RECORDS_MAX))
 
 
 class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
@@ -205,7 +222,13 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._max_poll_records = POLL_RECORDS_FIRST
         return consumer
+
+    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        records = await super()._fetch_records(consumer, *args, **options)
+        next_turn(consumer, records)
+        return records
 
 
 class _Consumer(LedgerConsumer):

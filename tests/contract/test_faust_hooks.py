@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust import App
 from faust.transport.consumer import Consumer
@@ -18,6 +19,7 @@ HOOKS = [
     (Consumer, "commit"),
     (driver.Consumer, "_new_consumer_thread"),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+    (driver.AIOKafkaConsumerThread, "_fetch_records"),
     (App, "_new_transport"),
     (App, "_create_directories"),
 ]
@@ -42,6 +44,11 @@ def test_commits_visit_the_partitions_of_acked() -> None:
 def test_the_fetch_wait_and_the_poll_time_of_aiokafka_can_be_set() -> None:
     assert "self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.__init__)
     assert "_last_fetch_ended" in inspect.getsource(SubscriptionState.fetcher_idle_time.fget)
+
+
+def test_a_poll_asks_for_as_many_records_as_the_consumer_says_and_empties_its_fetches_in_their_order() -> None:
+    assert "max_records=_consumer._max_poll_records" in inspect.getsource(driver.AIOKafkaConsumerThread.getmany)
+    assert "for tp in list(self._records.keys())" in inspect.getsource(Fetcher.fetched_records)
 
 
 def test_the_fetch_state_of_a_partition_has_its_highwater_and_time() -> None:
