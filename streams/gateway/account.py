@@ -5,7 +5,7 @@ Counted where it happens and taken by whoever tells it; each thing is taken once
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 IN_LOG, REFUSED, IGNORED = "in_log", "refused", "ignored"
@@ -41,9 +41,9 @@ class Account:
         """Kafka has acknowledged a record of `n`, at this offset."""
         self._add(Fate(tenant, signal, IN_LOG, "", partition), Amount(n, offset, offset))
 
-    def refused(self, tenant: str, signal: str, reasons: Iterable[str]) -> None:
+    def refused(self, tenant: str, signal: str, reasons: Sequence[str]) -> None:
         """Their sender was told that they are not taken, and why."""
-        for reason, n in Counter(reasons).items():
+        for reason, n in Counter(reasons).items() if reasons else ():
             self._add(Fate(tenant, signal, REFUSED, reason), Amount(n))
 
     def ignored(self, tenant: str, signal: str, n: int) -> None:
@@ -64,10 +64,10 @@ class Account:
 
     def _add(self, fate: Fate, amount: Amount) -> None:
         with self._lock:
-            before = self._untold.get(fate, Amount(0, amount.first_offset, amount.last_offset))
-            self._untold[fate] = Amount(
-                before.n + amount.n,
-                min(before.first_offset, amount.first_offset),
-                max(before.last_offset, amount.last_offset),
-            )
+            before = self._untold.get(fate)
+            self._untold[fate] = amount if before is None else _together(before, amount)
             self._totals[fate.tenant, fate.signal, fate.outcome] += amount.n
+
+
+def _together(one: Amount, other: Amount) -> Amount:
+    return Amount(one.n + other.n, min(one.first_offset, other.first_offset), max(one.last_offset, other.last_offset))

@@ -1,5 +1,6 @@
 """The gateway's account of what it was sent, and how it is told: each thing once, whatever the store does."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 
@@ -85,6 +86,15 @@ def test_a_stop_says_what_is_left_and_one_whose_store_is_away_says_so() -> None:
     away = Teller(account, "spans", Store(["away"] * 10).write, word_s=60)
     away.start()
     assert not away.stop(10)
+
+
+def test_a_store_that_hangs_does_not_hold_a_stop() -> None:
+    let_go = threading.Event()
+    teller = Teller(Account(), "spans", lambda _: let_go.wait() and None, word_s=60)
+    teller.start()
+    assert not teller.stop(0.01)
+    let_go.set()
+    assert teller.stop(10)
 
 
 SUMS = [Sum(0, "acme", 10, 19, 50, 50, 0, 0, 0, 0), Sum(0, "shop", 12, 12, 2, 2, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0)]
