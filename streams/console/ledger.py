@@ -1,7 +1,7 @@
-"""`stepwatch ledger`: what became of every span, and whether the sum closes."""
+"""`stepwatch ledger`: what was sent, what became of every span, and whether the sum closes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -13,7 +13,8 @@ from schemas.signal import LOGS, TRACES
 from streams.console.errors import UserError
 from streams.console.parts import Bootstrap, Store, effective
 from streams.settings import Settings
-from streams.store.gateway_ledger import Sent
+from streams.store import gateway_ledger
+from streams.store.gateway_ledger import SendersSide, Sent
 from streams.store.ledger import Sum, gaps, sums, unaccounted
 
 COLUMNS = ("spans", "stored", "duplicate", "sampled_out", "dead_lettered", "missing")
@@ -41,7 +42,6 @@ def ledger(
     that were committed and never accounted for, or spans that a gateway saw acknowledged and nobody counted. Goes back
     30 days.
     """
-    from streams.store import gateway_ledger as gateways
     from streams.store.client import connect
     from streams.store.errors import StoreError
 
@@ -49,46 +49,52 @@ def ledger(
     committed = asyncio.run(_committed(settings))  # first: what is committed later is accounted for before
     client = connect(settings)
     try:
-        topic = settings.spans_topic
-        words = gateways.told(client, topic)  # before the sums: what is counted after it was told can only be more
-        found, holes = sums(client, topic), gaps(client, topic)
-        came = {signal: gateways.sent(client, topic, signal) for signal in (TRACES, LOGS)}
-        reasons, silent = gateways.refused(client, topic), gateways.silent(client, topic)
+        told = gateway_ledger.read(client, settings.spans_topic)
+        found, holes = sums(client, settings.spans_topic), gaps(client, settings.spans_topic)
     except StoreError as error:
         raise UserError(str(error)) from error
     finally:
         client.close()
     console = Console(highlight=False, soft_wrap=True)
-    for signal, of_tenants in came.items():
-        if of_tenants:
-            console.print(_sent_table(of_tenants, NOUN[signal]), "")
-    if reasons:
-        console.print("refused: " + ", ".join(f"{escape(reason)} {n:,}" for reason, n in reasons.items()), "")
-    for each in silent:
-        console.print(
-            f"[yellow]gateway {each.gateway} ended without a last word[/]: {UNKNOWN.format(each.last_word)}", ""
-        )
+    _show_sent(console, told)
     console.print(_table(found, COLUMNS, by_partition=partitions))
     if any(each.log_records for each in found):
         console.print(_table(found, OF_LOGS, by_partition=partitions))
-    beyond = unaccounted(found, committed)
-    faults = [
-        f"partition {each.partition}, tenant {each.tenant}: {missing} {what} are missing"
-        for each in found
-        for what, missing in (("spans", each.missing), ("log records", each.logs_missing))
-        if missing
-    ]
-    faults += [f"partition {p}: {n} records between accounted ones are not accounted for" for p, n in holes.items()]
-    faults += [f"partition {p}: {n} committed records were never accounted for" for p, n in beyond.items()]
-    faults += [
-        f"partition {p}, tenant {tenant}: {n} {NOUN[signal]} that a gateway saw acknowledged are not accounted for"
-        for (p, tenant, signal), n in gateways.lost(words, found).items()
-    ]
+    faults = [*_faults(found, holes, unaccounted(found, committed)), *_lost(told, found)]
     for fault in faults:
         console.print(f"[bold red]open[/] {escape(fault)}")
     if faults:
         raise typer.Exit(OPEN_EXIT)
     console.print("the sum closes" if found else "nothing was accounted for yet")
+
+
+def _faults(found: Sequence[Sum], holes: Mapping[int, int], beyond: Mapping[int, int]) -> Iterator[str]:
+    for each in found:
+        for what, missing in (("spans", each.missing), ("log records", each.logs_missing)):
+            if missing:
+                yield f"partition {each.partition}, tenant {each.tenant}: {missing} {what} are missing"
+    for partition, n in holes.items():
+        yield f"partition {partition}: {n} records between accounted ones are not accounted for"
+    for partition, n in beyond.items():
+        yield f"partition {partition}: {n} committed records were never accounted for"
+
+
+def _lost(told: SendersSide, found: Sequence[Sum]) -> Iterator[str]:
+    for (partition, tenant, signal), n in gateway_ledger.lost(told.words, found).items():
+        what = f"{n} {NOUN[signal]} that a gateway saw acknowledged"
+        yield f"partition {partition}, tenant {tenant}: {what} are not accounted for"
+
+
+def _show_sent(console: Console, told: SendersSide) -> None:
+    for signal, of_tenants in told.sent.items():
+        if of_tenants:
+            console.print(_sent_table(of_tenants, NOUN[signal]))
+    if told.refused:
+        console.print("refused: " + ", ".join(f"{escape(reason)} {n:,}" for reason, n in told.refused.items()))
+    for each in told.silent:
+        console.print(f"[yellow]gateway {each.gateway} ended without a last word[/]: {UNKNOWN.format(each.last_word)}")
+    if any(told.sent.values()) or told.silent:
+        console.print()
 
 
 def _sent_table(of_tenants: Sequence[Sent], noun: str) -> Table:

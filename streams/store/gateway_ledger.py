@@ -69,24 +69,23 @@ class Silent(NamedTuple):
     last_word: str
 
 
-def sent(client: Client, topic: str, signal: str) -> list[Sent]:
-    """By tenant. Raises StoreUnavailable."""
-    return [Sent(*row) for row in select(client, SENT, topic, signal=signal)]
+class SendersSide(NamedTuple):
+    """All that gateways told of a topic."""
+
+    words: list[Told]  # of what is in the log
+    sent: dict[str, list[Sent]]  # by signal: a sum a tenant
+    refused: dict[str, int]  # by reason
+    silent: list[Silent]
 
 
-def refused(client: Client, topic: str) -> dict[str, int]:
-    """How many were refused by reason. Raises StoreUnavailable."""
-    return {str(reason): int(n) for reason, n in select(client, REFUSED, topic)}
-
-
-def told(client: Client, topic: str) -> list[Told]:
-    """All words of what is in the log. Raises StoreUnavailable."""
-    return [Told(*row) for row in select(client, TOLD, topic)]
-
-
-def silent(client: Client, topic: str, silent_s: int = SILENT_S) -> list[Silent]:
-    """Gateways that ended without a last word. Raises StoreUnavailable."""
-    return [Silent(*row) for row in select(client, SILENT, topic, silent_s=silent_s)]
+def read(client: Client, topic: str, silent_s: int = SILENT_S) -> SendersSide:
+    """Read it before the scorers' side: what is counted after it was told can only be more. Raises StoreUnavailable."""
+    return SendersSide(
+        [Told(*row) for row in select(client, TOLD, topic)],
+        {signal: [Sent(*row) for row in select(client, SENT, topic, signal=signal)] for signal in (TRACES, LOGS)},
+        {str(reason): int(n) for reason, n in select(client, REFUSED, topic)},
+        [Silent(*row) for row in select(client, SILENT, topic, silent_s=silent_s)],
+    )
 
 
 def lost(words: Iterable[Told], found: Sequence[Sum]) -> dict[tuple[int, str, str], int]:

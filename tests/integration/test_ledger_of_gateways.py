@@ -99,14 +99,15 @@ async def test_both_sides_close_over_a_gateway_that_is_killed(new_stack: NewStac
     await words_later(stack, killed)
     client = connect(stack.settings)
     try:
-        (told,) = gateways.sent(client, topic, TRACES)
+        side = gateways.read(client, topic)
+        (told,) = side.sent[TRACES]
         assert 3 + 1 <= told.in_log <= len(in_log), "before the kill and after it; beyond the last word nobody knows"
         assert 1 + 1 <= told.refused <= 1 + N
-        assert gateways.lost(gateways.told(client, topic), sums(client, topic)) == {}
+        assert gateways.lost(side.words, sums(client, topic)) == {}
         stack.kill("gateway", signal.SIGTERM, restarts=False)
         await until(stack, "SELECT max(is_last) FROM gateway_ledger", [1])
         await until(stack, NOW_LATER, [1])
-        assert [each.gateway for each in gateways.silent(client, topic, 0)] == [killed], "the other one ended well"
+        assert [each.gateway for each in gateways.read(client, topic, 0).silent] == [killed], "the other one ended well"
         shown = await run(stack, "ledger")
         assert "the sum closes" in shown
         assert "refused: bad_trace_id" in shown
