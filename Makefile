@@ -54,6 +54,10 @@ scenarios: $(STAMP) ## What happens to agents and what must be told of it, all o
 chaos-alerts: $(STAMP) ## The same while the alerter is killed fifty times, fenced, and told everything twice
 	$(BIN)/python -m tests.scenarios --kills 50 --fences 5 --pace 3
 
+.PHONY: collector
+collector: ## Build the Collector that tests/integration/test_collector.py tries (needs Go; a few minutes)
+	go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config infra/collector/builder.yaml
+
 .PHONY: bench
 bench: $(STAMP) ## CPU time per span of the scorer, with its parts
 	$(BIN)/python -m tests.bench

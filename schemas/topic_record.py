@@ -5,16 +5,21 @@ OTLP JSON.
 import re
 from typing import NamedTuple
 
-from schemas.otlp import InvalidOtlp, split
+from google.protobuf.message import DecodeError
+
+from schemas.otlp import InvalidOtlp, parse_head, split
 from schemas.otlp_json import Refusal, exports_in, load, spans_of, spans_of_json
 from schemas.otlp_json_logs import is_logs, logs_of
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
 
+_TRACE_ID_BYTES = 16
 _HEAD = 256  # longer than any frame whose length byte can pass for a brace
-# How a log record begins: its time, its severity, its trace id, or the time it was observed. A span begins with its trace id,
-# which has another number; its fields of these numbers have other wire types, or come later.
-_LOG_BEGINS = frozenset({b"\x09", b"\x10", b"\x4a", b"\x59"})
+# How a log record begins: its time, severity or attributes; written from its end, as newer Collectors do, its event's name, the
+# time it was observed, or its span id. A span's fields of these numbers have other wire types. Not so a log record's body and
+# trace id: these may be a span's name and attributes.
+_LOG_BEGINS = frozenset({b"\x09", b"\x10", b"\x32", b"\x62", b"\x59", b"\x52"})
+_EITHER_BEGINS = frozenset({b"\x2a", b"\x4a"})
 _NEVER_IN_JSON = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -44,13 +49,22 @@ def split_parts(value: bytes, signal: str = TRACES) -> Parts:
         raise InvalidOtlp(f"unknown signal: the header stepwatch-signal says {signal[:40]!r}, not traces or logs")
     if not is_json(value):
         raws = split(value)
-        is_log = signal == LOGS or (bool(raws) and raws[0].span[:1] in _LOG_BEGINS)
+        is_log = signal == LOGS or (bool(raws) and _begins_as_log(raws[0].span))
         return Parts([], raws, []) if is_log else Parts(raws, [], [])
     exports = list(exports_in(load(value)))
     of_logs = [export for export in exports if signal == LOGS or is_logs(export)]
     logs, refused_logs = logs_of(of_logs)
     spans, refused = spans_of(export for export in exports if not (signal == LOGS or is_logs(export)))
     return Parts(spans, logs, _said(refused, TRACES) + _said(refused_logs, LOGS))
+
+
+def _begins_as_log(raw: bytes) -> bool:
+    if raw[:1] not in _EITHER_BEGINS:
+        return raw[:1] in _LOG_BEGINS
+    try:
+        return len(parse_head(raw).trace_id) != _TRACE_ID_BYTES
+    except DecodeError:
+        return False
 
 
 def _said(refusals: list[Refusal], signal: str) -> list[Refused]:

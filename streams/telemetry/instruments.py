@@ -73,6 +73,9 @@ INSTRUMENTS = (
     ),
     Instrument("stepwatch.windows.closed", "counter", "{trace}", "Traces decided", ("reason",)),
     Instrument("stepwatch.windows.evicted", "counter", "{trace}", "Open traces whose memory was given up"),
+    Instrument(
+        "stepwatch.windows.misplaced", "counter", "{trace}", "Traces that came to another partition than their id's"
+    ),
     Instrument("stepwatch.windows.swept", "counter", "{trace}", "Decided traces that a sweep looked at again"),
     Instrument("stepwatch.eval.results", "counter", "{result}", "Outcomes of decided traces", ("evaluator", "verdict")),
     # Scorer: the sink.

@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         async with connected:
             if not config.started:
                 await producer.start()
+                scorer.spans_partitions = len(await producer.partitions_for(settings.spans_topic))
                 await config.start()
             if reads == asked:
                 reads += 1
@@ -80,6 +81,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         flushed(metrics, flushes, chunks, ledger, time.time() * 1000)
         if events is not None:
             events.offer(flushes)
+        if news := scorer.placement.news():
+            log.error("%s", news)
         for kind, n in scorer.redactions():
             metrics.add("stepwatch.redaction.values", n, kind=kind)
 

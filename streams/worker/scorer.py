@@ -24,6 +24,7 @@ from schemas.signal import signal_of
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush
+from streams.core.placement import Placement
 from streams.core.window import WindowPolicy
 from streams.settings import Settings
 from streams.store.keys import KEYS_MAX
@@ -100,6 +101,8 @@ class Scorer:
         # as it was before the faster one's spans.
         self._reading = asyncio.Lock()
         self._rows = self._bytes = 0
+        self.placement = Placement(settings.record_partitioner)
+        self.spans_partitions = settings.spans_partitions  # of the topic as it is, once somebody has asked
         self.stored = 0  # spans acknowledged since the start
 
     # Assignment.
@@ -226,6 +229,9 @@ class Scorer:
                 key = TraceKey(item.tenant, item.trace_id)
                 if key not in firsts:
                     firsts[key] = (key, began_ns(item) // 1_000_000, received_ms)
+        for key in firsts:
+            if part.engine.is_new(key):
+                self.placement.look(key.trace_id, part.tp.partition, self.spans_partitions)
         clock_ms = max((received_ms for received_ms, _, _ in decoded), default=0)
         unstored: set[TraceKey] = set()
         while missing := self._missing(part, firsts.values(), clock_ms, unstored):

@@ -63,6 +63,7 @@ def observe(metrics: Metrics, scorer: Scorer, app: LedgerApp, settings: Settings
     metrics.observe("stepwatch.windows.spans", lambda: [(scorer.spans_held, {})])
     metrics.observe("stepwatch.windows.bytes", lambda: [(scorer.bytes_held, {})])
     metrics.observe("stepwatch.sink.buffer", lambda: [(scorer.waiting_rows / settings.flush_rows_max, {})])
+    metrics.observe("stepwatch.windows.misplaced", lambda: [(scorer.placement.misplaced, {})])
     metrics.observe("stepwatch.config.seq", lambda: [(scorer.config_seq, {})])
     observe_consumer(metrics, app)
 

@@ -1,12 +1,18 @@
 """A record of the spans topic is read in the encoding that it has, whatever its bytes happen to look like."""
 
+from collections.abc import Callable
+from typing import Any
+
 import orjson
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from schemas.otlp import pack
 from schemas.span import RawSpan
-from schemas.topic_record import is_json, split_record
+from schemas.topic_record import is_json, split_parts, split_record
+from tests.schemas.dialect_spans import pairs
 
 TRACE, SPAN = bytes(range(16)), bytes(range(1, 9))
 DOCUMENT = orjson.dumps({"traceId": TRACE.hex(), "spanId": SPAN.hex()})
@@ -32,3 +38,57 @@ def test_a_json_record_is_read_as_json(document: bytes) -> None:
 @pytest.mark.parametrize("value", [b"", b"\n", b"\x0a\x10", b"text"])
 def test_what_has_no_brace_is_not_json(value: bytes) -> None:
     assert not is_json(value)
+
+
+def backwards(message: bytes) -> bytes:
+    """The same message with its fields from the last to the first, as newer Collectors write."""
+    fields, at = [], 0
+    while at < len(message):
+        tag, start = message[at], at
+        at += 1
+        if tag >= 0x80:
+            at += 1
+        kind = tag & 7
+        if kind == 2:
+            size = shift = 0
+            while True:
+                byte = message[at]
+                at += 1
+                size |= (byte & 0x7F) << shift
+                shift += 7
+                if byte < 0x80:
+                    break
+            at += size
+        elif kind == 0:
+            while message[at] >= 0x80:
+                at += 1
+            at += 1
+        else:
+            at += 8 if kind == 1 else 4
+        fields.append(message[start:at])
+    return b"".join(reversed(fields))
+
+
+@pytest.mark.parametrize("turn", [bytes, backwards])
+@pytest.mark.parametrize("status", [None, Status(), Status(code=2, message="no")])
+@pytest.mark.parametrize("attributes", [{}, {"a": "x" * 10}, {"k": 7}])
+def test_a_record_without_a_header_is_told_from_its_first_field_in_any_order(
+    turn: Callable[[bytes], bytes], status: Status | None, attributes: dict[str, Any]
+) -> None:
+    span = Span(
+        trace_id=TRACE, span_id=SPAN, name="s", attributes=pairs(attributes), status=status, end_time_unix_nano=9
+    )
+    parts = split_parts(pack([RawSpan(b"", b"", turn(span.SerializeToString()))]))
+    assert (len(parts.spans), len(parts.logs)) == (1, 0)
+    body = {"body": AnyValue(string_value="b")}
+    for fields in (
+        {"event_name": "e"},
+        {"observed_time_unix_nano": 3},
+        {"time_unix_nano": 3},
+        {"severity_number": 9},
+        body,
+        {},
+    ):
+        log = LogRecord(trace_id=TRACE, span_id=SPAN if fields else b"", attributes=pairs(attributes), **fields)  # type: ignore[arg-type]
+        parts = split_parts(pack([RawSpan(b"", b"", turn(log.SerializeToString()))]))
+        assert (len(parts.spans), len(parts.logs)) == (0, 1), fields
