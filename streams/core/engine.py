@@ -112,7 +112,7 @@ class TrajectoryEngine:
 
     def is_new(self, key: TraceKey) -> bool:
         """Whether this partition has never seen the trace, as far as it remembers."""
-        return key not in self._traces and key not in self._known
+        return key not in self._traces and hash(key) not in self._known
 
     def absent(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
         """Those of these traces that are not in memory: only what is read back of them is new."""

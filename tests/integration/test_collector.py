@@ -120,7 +120,8 @@ async def test_a_collector_that_does_not_place_by_trace_is_named_with_the_settin
         said = await _said(stack)
     assert "partition_traces_by_id: true" in said
     await until(stack, "SELECT countIf(state = 'open') FROM trajectories FINAL", [0])
-    await run(stack, "sweep")
+    await until(stack, "SELECT uniqExact(trace_id) FROM published", [40])
+    await run(stack, "backfill", "--from", "1h", "--again")
     await until(stack, "SELECT count(), sum(n_items) FROM trajectories FINAL WHERE state = 'decided'", [40, 160])
 
 
