@@ -100,16 +100,24 @@ class InvalidOtlp(ValueError):
     """A record or span that is not OTLP. Not our fault: the shell refuses or dead-letters it with this sentence."""
 
 
-def split(record: bytes) -> list[RawSpan]:
+class TooManySpans(InvalidOtlp):
+    """An export of more spans, or log records, than its reader takes at once."""
+
+
+def split(record: bytes, spans_max: int | None = None) -> list[RawSpan]:
     """Spans of one export request or TracesData record, undecoded; of a logs request its log records.
 
     The frames of both have the same field numbers, so one reader serves, and `pack` too. Raises InvalidOtlp when the frame
-    around the spans is broken (then no span can be told from another).
+    around the spans is broken (then no span can be told from another), TooManySpans before it makes more than `spans_max`.
     """
     try:
         message = parse_traces(record)
     except DecodeError as error:
         raise InvalidOtlp(f"not an OTLP trace export: {error}") from error
+    if spans_max is not None:
+        n = sum(len(scope.spans) for resource in message.resource_spans for scope in resource.scope_spans)
+        if n > spans_max:
+            raise TooManySpans(f"{n} in one request, {spans_max} at most: send smaller batches")
     return [
         RawSpan(resource, scope, span)
         for resource_spans in message.resource_spans

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from schemas.jaeger import exports_of_jaeger, is_jaeger
 from schemas.json_depth import shallow
-from schemas.otlp import InvalidOtlp
+from schemas.otlp import InvalidOtlp, TooManySpans
 from schemas.otlp_values import (
     Json,
     Message,
@@ -55,20 +55,22 @@ class _Found(NamedTuple):
     span: Json  # whatever stands where a span should
 
 
-def spans_of_json(document: bytes) -> tuple[list[RawSpan], list[Refusal]]:
+def spans_of_json(document: bytes, spans_max: int | None = None) -> tuple[list[RawSpan], list[Refusal]]:
     """The spans of one OTLP/JSON document, and those that were refused; together they are all that it holds.
 
     A document is an export request, `{"trace": request}`, a bare span, or a list of these. Raises InvalidOtlp when it
     is not JSON or holds something else: then no span can be told from another.
     """
-    return spans_of(exports_in(load(document)))
+    return spans_of(exports_in(load(document)), spans_max)
 
 
-def spans_of(exports: Iterable[Json]) -> tuple[list[RawSpan], list[Refusal]]:
-    """The same of exports that were read."""
+def spans_of(exports: Iterable[Json], spans_max: int | None = None) -> tuple[list[RawSpan], list[Refusal]]:
+    """The same of exports that were read. Raises TooManySpans before it makes more than there may be."""
     spans: list[RawSpan] = []
     refusals: list[Refusal] = []
     for found in (found for export in exports for found in _of_export(export)):
+        if spans_max is not None and len(spans) + len(refusals) >= spans_max:
+            raise TooManySpans(f"more than {spans_max} in one request: send smaller batches")
         try:
             spans.append(RawSpan(found.resource, found.scope, _span(found.span)))
         except Unreadable as error:

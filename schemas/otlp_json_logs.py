@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from schemas.otlp import InvalidOtlp
+from schemas.otlp import InvalidOtlp, TooManySpans
 from schemas.otlp_json import FRAMES, Refusal, exports_in, load, resource_bytes, scope_bytes, serialised
 from schemas.otlp_values import (
     Json,
@@ -43,19 +43,21 @@ def is_logs(export: Json) -> bool:
     return isinstance(export, Mapping) and any(f in export for f in LOG_FRAMES) and not any(f in export for f in FRAMES)
 
 
-def logs_of_json(document: bytes) -> tuple[list[RawSpan], list[Refusal]]:
+def logs_of_json(document: bytes, logs_max: int | None = None) -> tuple[list[RawSpan], list[Refusal]]:
     """The log records of one OTLP/JSON document, and those that were refused; together they are all that it holds.
 
     Raises InvalidOtlp when it is not JSON or holds something else.
     """
-    return logs_of(exports_in(load(document)))
+    return logs_of(exports_in(load(document)), logs_max)
 
 
-def logs_of(exports: Iterable[Json]) -> tuple[list[RawSpan], list[Refusal]]:
-    """The same of exports that were read."""
+def logs_of(exports: Iterable[Json], logs_max: int | None = None) -> tuple[list[RawSpan], list[Refusal]]:
+    """The same of exports that were read. Raises TooManySpans before it makes more than there may be."""
     logs: list[RawSpan] = []
     refusals: list[Refusal] = []
     for found in (found for export in exports for found in _of_export(export)):
+        if logs_max is not None and len(logs) + len(refusals) >= logs_max:
+            raise TooManySpans(f"more than {logs_max} in one request: send smaller batches")
         try:
             logs.append(RawSpan(found.resource, found.scope, _log(found.log)))
         except Unreadable as error:

@@ -10,13 +10,15 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from schemas.dialects.logged import is_content, name_of
-from schemas.otlp import InvalidOtlp, parse_log, parse_resource, parse_span, split, text_of
+from schemas.otlp import InvalidOtlp, TooManySpans, parse_log, parse_resource, parse_span, split, text_of
 from schemas.otlp_json import Refusal, spans_of_json
 from schemas.otlp_json_logs import logs_of_json
 from schemas.partition import Partitioner, partition_of_trace
 from schemas.span import RawSpan
 from streams.gateway.answers import JSON, Encoding, Refused
 from streams.gateway.limits import FRAME_BYTES_MAX, RECORD_BYTES_MAX, SPANS_MAX
+
+OfJson = Callable[[bytes, int], tuple[list[RawSpan], list[Refusal]]]
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 # Our own parts, whose traces must never come back as runs to be judged.
@@ -39,11 +41,7 @@ class Admitted(NamedTuple):
 
 def admit(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
     """Sort a request's spans. Raises Refused (400, 413) when the request as a whole cannot be taken."""
-    spans, refusals = _read(body, encoding)
-    if len(spans) + len(refusals) > SPANS_MAX:
-        raise Refused(
-            413, f"{len(spans) + len(refusals)} spans in one request, {SPANS_MAX} at most: send smaller batches"
-        )
+    spans, refusals = _read(body, encoding, spans_of_json)
     by_trace: dict[bytes, list[RawSpan]] = {}
     check = _Check(_span_verdict)
     for raw in spans:
@@ -59,12 +57,7 @@ def admit(body: bytes, encoding: Encoding, partitions: int, partitioner: Partiti
 def admit_logs(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
     """Sort a request's log records: those that hold content of a span are taken, what an application logs otherwise is left
     out. Raises Refused (400, 413) when the request as a whole cannot be taken."""
-    try:
-        logs, refusals = logs_of_json(body) if encoding == JSON else (split(body), []) if body else ([], [])
-    except InvalidOtlp as error:
-        raise Refused(400, str(error)) from error
-    if len(logs) + len(refusals) > SPANS_MAX:
-        raise Refused(413, f"{len(logs)} log records in one request, {SPANS_MAX} at most: send smaller batches")
+    logs, refusals = _read(body, encoding, logs_of_json)
     by_trace: dict[bytes, list[RawSpan]] = {}
     ignored, check = 0, _Check(_log_verdict)
     for raw in logs:
@@ -79,11 +72,13 @@ def admit_logs(body: bytes, encoding: Encoding, partitions: int, partitioner: Pa
     return Admitted(places, refusals, sum(map(len, by_trace.values())), ignored)
 
 
-def _read(body: bytes, encoding: Encoding) -> tuple[list[RawSpan], list[Refusal]]:
+def _read(body: bytes, encoding: Encoding, of_json: OfJson) -> tuple[list[RawSpan], list[Refusal]]:
     if not body:
         return [], []
     try:
-        return spans_of_json(body) if encoding == JSON else (split(body), [])
+        return of_json(body, SPANS_MAX) if encoding == JSON else (split(body, SPANS_MAX), [])
+    except TooManySpans as error:
+        raise Refused(413, str(error)) from error
     except InvalidOtlp as error:
         raise Refused(400, str(error)) from error
 

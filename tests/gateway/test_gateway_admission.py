@@ -3,7 +3,9 @@
 import orjson
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from schemas.otlp import pack
 from schemas.otlp_json import Refusal
@@ -100,7 +102,7 @@ def test_a_span_that_fits_no_record_is_refused_by_name() -> None:
 
 def test_too_many_spans_in_one_request_are_refused_as_a_whole() -> None:
     body = request(*([span(1)] * (SPANS_MAX + 1)))
-    with pytest.raises(Refused, match="10001 spans in one request") as caught:
+    with pytest.raises(Refused, match="10001 in one request") as caught:
         admitted(body)
     assert caught.value.status == 413
 
@@ -141,3 +143,14 @@ def test_our_own_telemetry_is_refused_and_nobody_elses() -> None:
     for service, refused in (("stepwatch-scorer", True), ("stepwatch-demo-agents", False), ("shop", False)):
         found = admitted(request(span(1), service=service))
         assert [refusal.reason for refusal in found.refusals] == ["own_telemetry"] * refused
+
+
+def test_as_many_spans_as_a_body_can_name_are_counted_before_they_are_made() -> None:
+    frame = ResourceSpans(scope_spans=[ScopeSpans(spans=[Span()] * 1_000_000)])
+    with pytest.raises(Refused, match="1000000 in one request") as caught:
+        admitted(ExportTraceServiceRequest(resource_spans=[frame]).SerializeToString())
+    assert caught.value.status == 413
+    document = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [0] * 1_000_000}]}]})
+    with pytest.raises(Refused, match="more than 10000 in one request") as caught:
+        admit(document, JSON, 48, "sarama")
+    assert caught.value.status == 413
