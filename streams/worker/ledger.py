@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.auth import CredentialsT
 from faust.types.tuples import ConsumerMessage
+from mode.utils.queues import ThrowableQueue
 
 from streams.settings import Settings
 from streams.topics import kafka_options
@@ -251,8 +252,46 @@ class ChunkSchema(Schema):  # type: ignore[misc]
         return message.value
 
 
+class LongestPaused(dict[Any, None]):
+    """What a full stream buffer has paused, resumed in the order of pausing.
+
+    It stands in for a set of Faust's queue, from whose hash order `pop` takes the same partitions again and again: the others
+    stand still for as long as the buffer stays full.
+    """
+
+    def add(self, resume: Any) -> None:
+        """Pause one more, unless it is paused."""
+        self.setdefault(resume)
+
+    def pop(self) -> Any:  # type: ignore[override]
+        """The one that has been paused longest."""
+        longest = next(iter(self))
+        del self[longest]
+        return longest
+
+
+class FairQueue(ThrowableQueue[Any]):  # type: ignore[misc]
+    """A stream's buffer that pauses every partition of which something comes while it is nearly full.
+
+    Faust's own waits for room when it is quite full, and pauses nobody any more: then those that were not paused before keep it
+    full, it never drains, and the others stand still. This one takes what is in hand, a chunk or two a partition.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._pending_pressure_drop_callbacks = LongestPaused()
+
+    def full(self) -> bool:
+        """Never: see above."""
+        return False
+
+
 class LedgerApp(faust.App):  # type: ignore[misc]
     """A Faust app whose consumer is the ledger consumer."""
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
+        """A stream's buffer, with fair turns."""
+        return FairQueue(maxsize=maxsize, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
     def _new_transport(self) -> Any:
         return _Transport(self.conf.broker_consumer, self)

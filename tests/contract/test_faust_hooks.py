@@ -9,6 +9,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartiti
 from faust import App
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
+from mode.utils.queues import FlowControlQueue, ThrowableQueue
 
 HOOKS = [
     (Consumer, "getmany"),
@@ -22,6 +23,7 @@ HOOKS = [
     (driver.AIOKafkaConsumerThread, "_fetch_records"),
     (App, "_new_transport"),
     (App, "_create_directories"),
+    (App, "FlowControlQueue"),
 ]
 
 
@@ -49,6 +51,13 @@ def test_the_fetch_wait_and_the_poll_time_of_aiokafka_can_be_set() -> None:
 def test_a_poll_asks_for_as_many_records_as_the_consumer_says_and_empties_its_fetches_in_their_order() -> None:
     assert "max_records=_consumer._max_poll_records" in inspect.getsource(driver.AIOKafkaConsumerThread.getmany)
     assert "for tp in list(self._records.keys())" in inspect.getsource(Fetcher.fetched_records)
+
+
+def test_a_full_buffer_resumes_what_it_has_paused_one_by_one() -> None:
+    source = inspect.getsource(FlowControlQueue)
+    assert "pending.pop()" in source and "pending.add(callback)" in source
+    assert "pending = self._pending_pressure_drop_callbacks" in source
+    assert issubclass(ThrowableQueue, FlowControlQueue)
 
 
 def test_the_fetch_state_of_a_partition_has_its_highwater_and_time() -> None:
