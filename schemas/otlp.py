@@ -194,7 +194,17 @@ def int_of(value: bytes | None) -> int:
     """An AnyValue as a whole number, doubles and numeric strings coerced (JS SDKs send 12.0); 0 when absent or odd."""
     if value is None:
         return 0
-    if value[:1] == b"\x18":  # an int_value and nothing else, as nearly all are
+    size = len(value)
+    if (
+        2 <= size <= 4 and value[0] == 0x18 and value[-1] < 0x80
+    ):  # a small int_value and nothing else, as nearly all are
+        if size == 2:
+            return value[1]
+        if size == 3 and value[1] >= 0x80:
+            return value[1] & 0x7F | value[2] << 7
+        if size == 4 and value[1] >= 0x80 and value[2] >= 0x80:
+            return value[1] & 0x7F | (value[2] & 0x7F) << 7 | value[3] << 14
+    if value[:1] == b"\x18":
         found, end = _varint(value)
         if end == len(value) and found < 1 << 63:
             return found

@@ -78,13 +78,18 @@ _shapes: dict[frozenset[Any], "Shape"] = {}
 class Shape:
     """What the set of a span's keys says before any value is read. An instrumentor writes few sets, millions of times."""
 
-    __slots__ = ("graph", "outcome", "place", "session", "workflow")
+    __slots__ = ("fails", "graph", "messages", "outcome", "place", "present", "session", "workflow")
 
     def __init__(self, keys: frozenset[Any]) -> None:
         self.session = tuple(key for key in SESSION if key in keys)
         self.workflow = tuple(key for key in WORKFLOW if key in keys)
         self.graph = not keys.isdisjoint(_LC_SET)
         self.outcome = not keys.isdisjoint(_SAID)
+        self.fails = self.outcome or "error.type" in keys  # it may say that it failed
+        self.present: dict[
+            str, Any
+        ] = {}  # by dialect: its fields as far as they are there, for `schemas.dialects.reading`
+        self.messages: Any = None  # the keys of flattened messages; for `schemas.dialects.messages` to remember
         self.place: int | None = None  # of the dialect that its markers choose; for `schemas.dialects` to remember
 
 

@@ -5,9 +5,9 @@ Content is opt-in, and lies in attributes, in indexed attributes (before v1.37) 
 """
 
 from schemas.dialects import messages, unwrap, verdict
-from schemas.dialects.context import error_of, graph_agent, session_of, workflow_of
+from schemas.dialects.context import error_of, graph_agent, session_of, shape_of, workflow_of
 from schemas.dialects.kinds import MODEL_OPERATIONS, OPERATIONS, agent_name, kind_of_tool, refine
-from schemas.dialects.reading import CALLS, GENAI
+from schemas.dialects.reading import CALLS, Fields, present
 from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
@@ -29,21 +29,34 @@ MARKERS = frozenset(
     }
 )
 _TRANSFER = frozenset({"gen_ai.transfer.mode", "gen_ai.transfer.target.name"})
-_COST = frozenset(GENAI.cost)
+_FIELDS = Fields(
+    agent=("gen_ai.agent.name",),
+    tool=("gen_ai.tool.name",),
+    model=("gen_ai.response.model", "gen_ai.request.model"),
+    provider=("gen_ai.provider.name", "gen_ai.system"),
+    input_tokens=("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    output_tokens=("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    input=("gen_ai.input.messages",),
+    output=("gen_ai.output.messages",),
+    definitions=("gen_ai.tool.definitions", "gen_ai.agent.tools"),
+    finish=("gen_ai.response.finish_reasons",),
+)
 SENTINELS = frozenset({"<not specified>", "unknown", "none", "null"})  # call ids that mean nothing
 _NOWHERE = frozenset({"__end__", "end", ""})
 
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
+    shape, there = shape_of(view), present(view, NAME, _FIELDS)
     operation = view.low("gen_ai.operation.name")
-    tool = view.low("gen_ai.tool.name")
+    tool = view.low("gen_ai.tool.name") if there.tool else ""
     kind = kind_of(view, operation, tool)
-    agent = agent_name(view.low("gen_ai.agent.name")) or _agent_in_name(view, operation) or graph_agent(view)
-    refined = refine(kind, agent)
+    agent = agent_name(view.low("gen_ai.agent.name")) if there.agent else ""
+    agent = agent or _agent_in_name(view, operation) or (graph_agent(view) if shape.graph else "")
     if kind in CALLS:
-        return _call(view, kind, agent, tool)
-    given, answered = view.text("gen_ai.input.messages"), view.text("gen_ai.output.messages")
+        return _call(view, there, kind, agent, tool)
+    given = view.text("gen_ai.input.messages") if there.input else None
+    answered = view.text("gen_ai.output.messages") if there.output else None
     if given is None and answered is None:
         given, answered = messages.indexed(view)
     if view.events and (given is None or answered is None):
@@ -51,25 +64,25 @@ def read(view: View) -> Reading:
         given = told.input if given is None else given
         answered = told.output if answered is None else answered
     return Reading(  # by place, for speed: this is the most trodden path
-        refined,
+        refine(kind, agent),
         kind,
-        workflow_of(view),
+        workflow_of(view) if shape.workflow else "",
         agent,
         "",
         "",
-        view.low("gen_ai.response.model") or view.low("gen_ai.request.model"),
-        view.low("gen_ai.provider.name") or view.low("gen_ai.system"),
-        session_of(view),
-        error_of(view),
-        view.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        view.number("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        view.lowest(*there.model) if there.model else "",
+        view.lowest(*there.provider) if there.provider else "",
+        session_of(view) if shape.session else "",
+        error_of(view) if shape.fails else "",
+        view.number(*there.input_tokens) if there.input_tokens else 0,
+        view.number(*there.output_tokens) if there.output_tokens else 0,
         None,
         verdict.of(view) if kind == "verifier" else None,
-        None if view.keys.isdisjoint(_COST) else view.amount(*GENAI.cost),
+        view.amount(*there.cost) if there.cost else None,
         given,
         answered,
-        view.first("gen_ai.tool.definitions", "gen_ai.agent.tools"),
-        view.low("gen_ai.response.finish_reasons"),
+        view.first(*there.definitions) if there.definitions else None,
+        view.low("gen_ai.response.finish_reasons") if there.finish else "",
     )
 
 
@@ -108,37 +121,39 @@ def kind_of(view: View, operation: str, tool: str) -> StepKind:
     return "internal"
 
 
-def _call(view: View, kind: StepKind, agent: str, tool: str) -> Reading:
-    given = view.text("gen_ai.tool.call.arguments")
-    answered = view.text("gen_ai.tool.call.result")
-    if given is None:
-        given = view.captured(*GENAI.arguments)
-    if answered is None:
-        answered = view.captured(*GENAI.result)
+def _call(view: View, there: Fields, kind: StepKind, agent: str, tool: str) -> Reading:
+    shape = shape_of(view)
+    given = view.captured(*there.arguments) if there.arguments else None
+    answered = view.captured(*there.result) if there.result else None
     if view.events and (given is None or answered is None):
         told = Told(view)
         given = told.arguments if given is None else given
         answered = told.result if answered is None else answered
     target = _target(view) if kind == "handoff" else ""
-    call_id = view.first("gen_ai.tool.call.id", "tool.id", "tool_call.id") or ""
+    call_id = (view.first(*there.call_id) or "") if there.call_id else ""
     if kind == "handoff":
         agent = view.lowest("gen_ai.handoff.from_agent", "from_agent", "langgraph.command.source_node") or agent
     return Reading(
         kind,
         kind,
-        workflow_of(view),
+        workflow_of(view) if shape.workflow else "",
         agent,
         tool or (f"handoff to {target}" if target else view.name.removeprefix("execute_tool ")),
         "" if call_id in SENTINELS else call_id,
         "",
         "",
-        session_of(view),
-        error_of(view),
+        session_of(view) if shape.session else "",
+        error_of(view) if shape.fails else "",
         0,
         0,
         given,
         unwrap.blocks(answered),
-        target=target,
+        None,
+        None,
+        None,
+        None,
+        "",
+        target,
     )
 
 

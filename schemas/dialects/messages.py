@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from schemas.dialects.context import shape_of
 from schemas.dialects.unwrap import dumped
 from schemas.dialects.view import View
 
@@ -104,22 +105,54 @@ def _path(key: str) -> _Path | None:
 
 def flattened(view: View, *prefixes: str) -> list[str | None]:
     """OpenInference's messages below each prefix, which traceAI took over; None where there are none."""
-    found: dict[str, dict[int, _Draft]] = {}
-    for key in view.keys:
-        if type(key) is str and (path := _path(key)) is not None:  # bytes: a key that is not UTF-8
-            drafts = found.get(path.prefix)
-            if drafts is None:
-                drafts = found[path.prefix] = {}
-            draft = drafts.get(path.at)
-            if draft is None:
-                draft = drafts[path.at] = _Draft()
-            if path.what == "content":
-                draft.texts[path.part] = view.text(key) or ""
-            elif path.what == "role":
-                draft.role = view.low(key)
-            else:
-                _place(draft, path, key, view)
-    return [_text(drafts) if (drafts := found.get(prefix)) else None for prefix in prefixes]
+    shape = shape_of(view)
+    if shape.messages is None:
+        shape.messages = _keys_of_messages(view)
+    if not shape.messages:
+        return [None] * len(prefixes)
+    return [_written(view, shape.messages.get(prefix)) for prefix in prefixes]
+
+
+class _Message(NamedTuple):
+    """The keys of one message. Nearly all have a role and a text, and no more: `plain`."""
+
+    plain: tuple[str, str] | None
+    keys: tuple[tuple[str, _Path], ...]
+
+
+def _keys_of_messages(view: View) -> dict[str, list[_Message]]:
+    """The keys that belong to messages: by prefix, the messages in their order."""
+    found: dict[str, dict[int, list[tuple[str, _Path]]]] = {}
+    for key in sorted(key for key in view.keys if type(key) is str):  # bytes: a key that is not UTF-8
+        if (path := _path(key)) is not None:
+            found.setdefault(path.prefix, {}).setdefault(path.at, []).append((key, path))
+    return {prefix: [_keys_of(of[at]) for at in sorted(of)] for prefix, of in found.items()}
+
+
+def _keys_of(keys: list[tuple[str, _Path]]) -> _Message:
+    by_what = {path.what: key for key, path in keys}
+    is_plain = len(keys) == 2 and by_what.keys() == {"role", "content"}
+    return _Message((by_what["role"], by_what["content"]) if is_plain else None, tuple(keys))
+
+
+def _written(view: View, messages: list[_Message] | None) -> str | None:
+    """Messages as JSON text; None where there are none."""
+    return None if messages is None else orjson.dumps([_message(view, *keys) for keys in messages]).decode()
+
+
+def _message(view: View, plain: tuple[str, str] | None, keys: tuple[tuple[str, _Path], ...]) -> dict[str, Any]:
+    if plain is not None and (role := view.low(plain[0])) != "tool":
+        said = view.text(plain[1])
+        return {"role": role, "parts": [{"type": "text", "content": said}] if said else []}
+    draft = _Draft()
+    for key, path in keys:
+        if path.what == "content":
+            draft.texts[path.part] = view.text(key) or ""
+        elif path.what == "role":
+            draft.role = view.low(key)
+        else:
+            _place(draft, path, key, view)
+    return draft.message()
 
 
 def _place(draft: _Draft, path: _Path, key: str, view: View) -> None:
@@ -140,10 +173,6 @@ def indexed(view: View) -> tuple[str | None, str | None]:
         return None, None
     given, answered = flattened(view, "gen_ai.prompt.", "gen_ai.completion.")
     return given, answered
-
-
-def _text(drafts: dict[int, _Draft]) -> str:
-    return orjson.dumps([drafts[at].message() for at in sorted(drafts)]).decode()
 
 
 def tools(view: View, prefix: str) -> str | None:

@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from schemas.dialects import genai, messages, unwrap, verdict
-from schemas.dialects.context import error_of, graph_agent, metadata_of, session_of, workflow_of
+from schemas.dialects.context import error_of, graph_agent, metadata_of, session_of, shape_of, workflow_of
 from schemas.dialects.kinds import FRAME, SPAN_KINDS, agent_name, kind_of_tool, refine
-from schemas.dialects.reading import CALLS
+from schemas.dialects.reading import CALLS, Fields, present
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
@@ -18,9 +18,22 @@ NAME = "openinference"
 MARKERS = frozenset({"openinference.span.kind"})
 
 _RUN = re.compile(r"^(.+)\.run$")  # smolagents' agents, whose name is nowhere else
-_AGENT = ("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role")
-_AGENT_SET = frozenset(_AGENT)
-_OFFERED = frozenset({"llm.tools", "gen_ai.tool.definitions", "llm.tools.0.tool.json_schema"})
+_FIELDS = Fields(
+    agent=("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role"),
+    tool=("tool.name", "gen_ai.tool.name"),
+    call_id=("tool_call.id", "gen_ai.tool.call.id", "tool.id"),
+    arguments=("gen_ai.tool.call.arguments", "input.value"),
+    result=("gen_ai.tool.call.result", "output.value"),
+    model=("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
+    provider=("llm.provider", "llm.system", "gen_ai.provider.name"),
+    input_tokens=("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
+    output_tokens=("llm.token_count.completion", "gen_ai.usage.output_tokens"),
+    cost=("llm.cost.total",),
+    input=("gen_ai.input.messages", "input.value"),
+    output=("gen_ai.output.messages", "output.value"),
+    definitions=("llm.tools", "gen_ai.tool.definitions", "llm.tools.0.tool.json_schema"),
+    finish=("llm.finish_reason",),
+)
 _CLAUDE = "ClaudeAgentSDK."
 _SDK_TRACE = "openinference.instrumentation.openai_agents"  # an AGENT without a name there is the frame of the run
 _FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' way to end, no tool
@@ -28,18 +41,19 @@ _FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' wa
 
 def read(view: View) -> Reading:
     """The span in canonical fields."""
+    shape, there = shape_of(view), present(view, NAME, _FIELDS)
     metadata = metadata_of(view) if "metadata" in view.keys else None
-    tool = view.lowest("tool.name", "gen_ai.tool.name")
+    tool = view.lowest(*there.tool) if there.tool else ""
     kind = kind_of(view, tool)
-    agent = _agent(view, kind, metadata)
-    workflow = workflow_of(view, metadata)
-    session = session_of(view, metadata)
-    error = error_of(view)
+    agent = _agent(view, there, kind, metadata)
+    workflow = workflow_of(view, metadata) if shape.workflow or metadata else ""
+    session = session_of(view, metadata) if shape.session or metadata else ""
+    error = error_of(view) if shape.fails else ""
     if kind in CALLS:
-        given = view.captured("gen_ai.tool.call.arguments", "input.value")
+        given = view.captured(*there.arguments) if there.arguments else None
         if given is None:
             given = _arguments_among_parameters(view)
-        answered = unwrap.result(view.captured("gen_ai.tool.call.result", "output.value"))
+        answered = unwrap.result(view.captured(*there.result) if there.result else None)
         schema = view.text("tool.parameters") if given is not None and given[:7] == '{"args"' else None
         return Reading(  # by place, for speed: this is a trodden path
             kind,
@@ -47,7 +61,7 @@ def read(view: View) -> Reading:
             workflow,
             agent,
             tool or view.name,
-            view.first("tool_call.id", "gen_ai.tool.call.id", "tool.id") or answered.call_id,
+            (view.first(*there.call_id) if there.call_id else "") or answered.call_id,
             "",
             "",
             session,
@@ -58,7 +72,7 @@ def read(view: View) -> Reading:
             answered.text,
         )
     if kind == "internal" and not view.is_root:  # structure: nobody reads its content
-        return Reading(kind, kind, workflow, agent, session_id=session, error_type=error)
+        return Reading(kind, kind, workflow, agent, "", "", "", "", session, error)
     asked, said = messages.flattened(view, "llm.input_messages.", "llm.output_messages.")
     return Reading(  # by place, for speed: this is a trodden path
         refine(kind, agent),
@@ -67,21 +81,21 @@ def read(view: View) -> Reading:
         agent,
         "",
         "",
-        view.lowest("llm.response.model_name", "llm.model_name", "gen_ai.response.model", "gen_ai.request.model"),
-        view.lowest("llm.provider", "llm.system", "gen_ai.provider.name"),
+        view.lowest(*there.model) if there.model else "",
+        view.lowest(*there.provider) if there.provider else "",
         session,
         error,
-        view.number("llm.token_count.prompt", "gen_ai.usage.input_tokens"),
-        view.number("llm.token_count.completion", "gen_ai.usage.output_tokens"),
+        view.number(*there.input_tokens) if there.input_tokens else 0,
+        view.number(*there.output_tokens) if there.output_tokens else 0,
         None,
         verdict.of(view) if kind == "verifier" else None,
-        view.amount("llm.cost.total") if "llm.cost.total" in view.keys else None,
-        asked or view.first("gen_ai.input.messages", "input.value"),
-        said or view.first("gen_ai.output.messages", "output.value"),
+        view.amount("llm.cost.total") if there.cost else None,
+        asked or (view.first(*there.input) if there.input else None),
+        said or (view.first(*there.output) if there.output else None),
         None
-        if view.keys.isdisjoint(_OFFERED)
+        if not there.definitions
         else messages.tools(view, "llm.tools.") or view.first("llm.tools", "gen_ai.tool.definitions"),
-        view.low("llm.finish_reason"),
+        view.low("llm.finish_reason") if there.finish else "",
     )
 
 
@@ -112,11 +126,12 @@ def kind_of_word(view: View, said: str, tool: str, sdk_trace: str) -> StepKind:
     return SPAN_KINDS.get(said, "internal")
 
 
-def _agent(view: View, kind: StepKind, metadata: dict[str, Any] | None) -> str:
+def _agent(view: View, there: Fields, kind: StepKind, metadata: dict[str, Any] | None) -> str:
     if view.name.startswith(_CLAUDE):
         return ""  # it says `Agent`, whoever it is: the call above it names the one that was asked
-    said = "" if view.keys.isdisjoint(_AGENT_SET) else view.lowest(*_AGENT)
-    if said := agent_name(said) or graph_agent(view, metadata):
+    if there.agent and (said := agent_name(view.lowest(*there.agent))):
+        return said
+    if (metadata or shape_of(view).graph) and (said := graph_agent(view, metadata)):
         return said
     if kind != "agent":
         return ""

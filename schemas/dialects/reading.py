@@ -6,7 +6,7 @@ other one adds its own keys before those of GenAI, which it may write beside the
 
 from typing import Any, NamedTuple
 
-from schemas.dialects.context import agent_of, error_of, metadata_of, session_of, workflow_of
+from schemas.dialects.context import agent_of, error_of, metadata_of, session_of, shape_of, workflow_of
 from schemas.dialects.kinds import refine
 from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
@@ -43,6 +43,15 @@ class Fields(NamedTuple):
     def before(self, **keys: Keys) -> "Fields":
         """This table with keys of a dialect put before those of the same field."""
         return self._replace(**{name: (*own, *getattr(self, name)) for name, own in keys.items()})
+
+
+def present(view: View, dialect: str, fields: Fields) -> Fields:
+    """The table with the keys that this span has, kept with its shape: what is not there need not be asked for."""
+    known = shape_of(view).present
+    found: Fields | None = known.get(dialect)
+    if found is None:
+        found = known[dialect] = Fields(*(tuple(key for key in keys if key in view.keys) for keys in fields))
+    return found
 
 
 GENAI = Fields()

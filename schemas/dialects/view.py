@@ -13,6 +13,17 @@ from schemas.span import BAD_VALUE, StepKind
 
 _LOW_MAX = 20_000
 _low: dict[bytes, str] = {}
+# An instrumentor writes few sets of keys, in few orders: the set of each is made once, and is then the very same one.
+_SETS_MAX = 4_096
+_sets: dict[tuple[str | bytes, ...], frozenset[str | bytes]] = {}
+_same: dict[frozenset[str | bytes], frozenset[str | bytes]] = {}
+
+
+def _set_of(order: tuple[str | bytes, ...]) -> frozenset[str | bytes]:
+    keys = frozenset(order)
+    if len(_sets) < _SETS_MAX:
+        keys = _sets[order] = _same.setdefault(keys, keys)
+    return keys
 
 
 class Reading(NamedTuple):
@@ -51,7 +62,8 @@ class View:
     def __init__(self, attributes: Any, name: str, scope: str, is_root: bool, events: Sequence[Any] = ()) -> None:
         self.attributes: Mapping[str, bytes] = attributes
         self.get = attributes.get
-        self.keys: frozenset[str | bytes] = frozenset(attributes)  # bytes: a key that is not UTF-8
+        order = tuple(attributes)
+        self.keys: frozenset[str | bytes] = _sets.get(order) or _set_of(order)  # bytes: a key that is not UTF-8
         self.name = name
         self.scope = scope
         self.is_root = is_root
@@ -64,16 +76,20 @@ class View:
         """The value as text (structured values as JSON text); None when absent."""
         if key not in self.keys:
             return None
+        value = self.get(key)
+        if value[:1] == b"\n" and len(value) > 1 and value[1] == len(value) - 2 < 0x80:  # a short text, as most are
+            return str(value[2:], "utf-8", "replace")
         try:
-            return text_of(self.get(key))
+            return text_of(value)
         except (InvalidOtlp, IndexError):
             self.flags |= BAD_VALUE
             return None
 
     def first(self, *keys: str) -> str | None:
         """The first of these that is present and not empty."""
+        there = self.keys
         for key in keys:
-            if key in self.keys and (found := self.text(key)):
+            if key in there and (found := self.text(key)):
                 return found
         return None
 
@@ -88,18 +104,20 @@ class View:
         """A value of low cardinality, interned; "" when absent."""
         if key not in self.keys:
             return ""
-        value = self.get(key)
-        known = _low.get(value)
-        if known is None:
-            known = sys.intern(self.text(key) or "")
-            if len(_low) < _LOW_MAX:
-                _low[value] = known
+        known = _low.get(self.get(key))
+        return known if known is not None else self._read_low(key)
+
+    def _read_low(self, key: str) -> str:
+        known = sys.intern(self.text(key) or "")
+        if len(_low) < _LOW_MAX:
+            _low[self.get(key)] = known
         return known
 
     def lowest(self, *keys: str) -> str:
         """The first of these that is present and not empty, interned."""
+        there = self.keys
         for key in keys:
-            if key in self.keys and (found := self.low(key)):
+            if key in there and (found := self.low(key)):
                 return found
         return ""
 
@@ -108,7 +126,8 @@ class View:
         for key in keys:
             if key in self.keys:
                 try:
-                    return max(0, int_of(self.get(key)))
+                    found = int_of(self.get(key))
+                    return found if found > 0 else 0
                 except (InvalidOtlp, IndexError):
                     self.flags |= BAD_VALUE
         return 0
