@@ -12,6 +12,9 @@ from typing import NamedTuple
 from schemas.naming import resource_marks
 from schemas.otlp import InvalidOtlp
 
+# Parts of Stepwatch, by `service.name`: what judges is not judged, or its own telemetry would come round for ever.
+OWN_SERVICES = frozenset(f"stepwatch-{part}" for part in ("gateway", "scorer", "alerter", "deliver"))
+
 
 class DropRule(NamedTuple):
     """Drops what fits all that it says: the tenant, and attributes of the resource. It says at least one of them."""

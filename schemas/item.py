@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from schemas.decode import decode
 from schemas.decode_log import decode_log
-from schemas.dropping import DropRule, is_dropped
+from schemas.dropping import OWN_SERVICES, DropRule, is_dropped
 from schemas.log_record import LogRecord
 from schemas.naming import NOTHING, Watched
 from schemas.otlp import InvalidOtlp, pack
@@ -64,7 +64,8 @@ def items_of(
     redactor: Redactor | None = None,
 ) -> Taken:
     """All that a record holds; one that cannot be split is one refusal, of its whole bytes. `watched` are the keys that naming
-    rules look at; what one of `drops` holds for is not decoded. What is refused is not redacted."""
+    rules look at; what one of `drops` holds for is not decoded, and telemetry of our own is dropped too. What is refused is not
+    redacted."""
     try:
         parts = split_parts(value, signal)
     except InvalidOtlp as error:
@@ -76,9 +77,14 @@ def items_of(
             sampled_out += 1
             continue
         try:
-            items.append(decode(raw, tenant, received_ms, None, 0, watched, redactor))
+            decoded_span = decode(raw, tenant, received_ms, None, 0, watched, redactor)
         except InvalidOtlp as error:
             refused.append(Refused(str(error), pack([raw])))
+            continue
+        if decoded_span[0].service in OWN_SERVICES:
+            sampled_out += 1
+        else:
+            items.append(decoded_span)
     for raw in parts.logs:
         if drops and is_dropped(drops, tenant, raw.resource):
             ignored += 1

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from schemas.dialects.logged import is_content, name_of
+from schemas.dropping import OWN_SERVICES
 from schemas.otlp import InvalidOtlp, TooManySpans, parse_log, parse_resource, parse_span, split, text_of
 from schemas.otlp_json import Refusal, spans_of_json
 from schemas.otlp_json_logs import logs_of_json
@@ -21,8 +22,6 @@ from streams.gateway.limits import FRAME_BYTES_MAX, RECORD_BYTES_MAX, SPANS_MAX
 OfJson = Callable[[bytes, int], tuple[list[RawSpan], list[Refusal]]]
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
-# Our own parts, whose traces must never come back as runs to be judged.
-OWN_SERVICES = tuple(f"stepwatch-{part}" for part in ("gateway", "scorer", "alerter", "deliver"))
 
 
 class Admitted(NamedTuple):
@@ -117,7 +116,7 @@ def _resource_verdict(resource: bytes) -> Refusal | None:
         service = text_of(parse_resource(resource).attributes.get("service.name")) or ""
     except (DecodeError, InvalidOtlp) as error:
         return Refusal("broken_resource", f"a resource is not OTLP: {error}")
-    if service.startswith(OWN_SERVICES):
+    if service in OWN_SERVICES:
         return Refusal("own_telemetry", f"service.name {service} is a part of Stepwatch: what judges is not judged")
     return None
 

@@ -9,7 +9,8 @@ from schemas.config import ConfigError
 from schemas.item import items_of
 from schemas.otlp import pack, split
 from schemas.registry import parse_registry
-from tests.builders import span_id, trace_id
+from tests.builders import EPOCH_MS, span_id, trace_id
+from tests.schemas.dialect_spans import pairs, raw
 
 SPANS = [
     pb.Span(trace_id=trace_id(), span_id=span_id(n), name="look", start_time_unix_nano=1, end_time_unix_nano=2)
@@ -48,3 +49,12 @@ def test_what_a_rule_cannot_read_is_refused_by_decode_and_not_dropped() -> None:
     value = pack([good]) + pack([bad._replace(resource=b"\x0a\xff")])
     taken = items_of(value, "default", 0, drops=rules)
     assert (taken.sampled_out, len(taken.refused)) == (1, 1)
+
+
+def test_our_own_telemetry_is_dropped_whatever_way_it_comes() -> None:
+    for service, n in (("stepwatch-scorer", 0), ("stepwatch-demo", 1), ("shop", 1)):
+        resource = Resource(attributes=pairs({"service.name": service})).SerializeToString()
+        taken = items_of(
+            pack([raw({"gen_ai.operation.name": "chat"})._replace(resource=resource)]), "default", EPOCH_MS
+        )
+        assert (len(taken.items), taken.sampled_out, taken.refused) == (n, 1 - n, [])
