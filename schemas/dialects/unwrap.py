@@ -162,26 +162,27 @@ def is_tool_message(text: str | None) -> bool:
 
 
 def json_prefix(text: str | None) -> str | None:
-    """The JSON value at the beginning of a text, quoted or not, where a prompt was appended to it; else the text itself."""
+    """The JSON value or Python repr at the beginning of a text, quoted or not, where a prompt was appended to it; else the text
+    itself."""
     if text is None:
         return None
     plain = _json_or_repr(text) if text[:1] == '"' else text
     if not isinstance(plain, str) or plain[:1] not in ("{", "["):
         return text
     end = _end_of_value(plain)
-    return plain[:end] if end > 0 and not _is_json(plain) and _is_json(plain[:end]) else text
+    return plain[:end] if end > 0 and not _is_value(plain) and _is_value(plain[:end]) else text
 
 
 def _end_of_value(text: str) -> int:
     """Where the first bracketed value of a text ends; 0 when it does not."""
-    depth, quoted, skip = 0, False, False
+    depth, quote, skip = 0, "", False
     for at, char in enumerate(text):
         if skip:
             skip = False
-        elif quoted:
-            skip, quoted = char == "\\", char != '"'
-        elif char == '"':
-            quoted = True
+        elif quote:
+            skip, quote = char == "\\", "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
         elif char in "{[":
             depth += 1
         elif char in "}]":
@@ -191,12 +192,8 @@ def _end_of_value(text: str) -> int:
     return 0
 
 
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+def _is_value(text: str) -> bool:
+    return isinstance(_json_or_repr(text), dict | list)
 
 
 def blocks(text: str | None) -> str | None:

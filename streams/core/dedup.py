@@ -118,7 +118,11 @@ def _is_twin(span: Span, what: StepKind, up: Span) -> bool:
         return base(up) == "agent" and span.agent == up.agent != ""
     if what not in _CALLS or base(up) not in _CALLS or not _same_tool(up.tool, span.tool):
         return False
-    return not (span.call_id and up.call_id and span.call_id != up.call_id)
+    if span.call_id and up.call_id:
+        return span.call_id == up.call_id
+    return (
+        what != "handoff" or None in (span.arguments, up.arguments) or span.arguments == up.arguments
+    )  # passed on again
 
 
 def _same_tool(outer: str, inner: str) -> bool:

@@ -147,3 +147,11 @@ def test_a_frame_below_a_servers_span_names_the_workflow() -> None:
     server = root_span(kind="internal", operation="internal", agent="", name="POST /run", service="web")
     crew = span(1, parent=0, at_ms=1, kind="workflow", operation="workflow", agent="", name="refund.kickoff")
     assert trajectory(server, crew, agent(2, 1, "planner")).workflow_name == "refund"
+
+
+def test_work_that_is_delegated_further_with_the_same_tool_is_no_twin() -> None:
+    first, further = ('{"coworker": "executor"}', '{"coworker": "verifier"}')
+    delegate = {"name": "Delegate work to coworker", "kind": "handoff", "operation": "handoff"}
+    outer = tool(1, 0, agent="planner", arguments=first, **delegate)
+    kept = steps(frame(), outer, tool(2, 1, arguments=further, **delegate))
+    assert [step.label for step in kept] == ["planner/handoff", "executor/handoff"]

@@ -6,6 +6,7 @@ shifts no other. The law: a field says what Stepwatch's own readers say, nothing
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ CALLS = ("tool_call", "retrieval")
 def canonical(shape: str) -> Fields:
     """The truth, in the shape of a framework: control that is handed over does not come back, work that is delegated does."""
     said = yaml.safe_load(TRUTH.read_text(encoding="utf-8"))
-    shapes = said.pop("shapes")
-    return dict(_flat(said)) | dict(_flat(shapes[shape] or {}))
+    own = said.pop("shapes")[shape]
+    without = own.pop("without", ())
+    common = {path: value for path, value in _flat(said) if not any(fnmatchcase(path, one) for one in without)}
+    return common | dict(_flat(own))
 
 
 def fields(run: list[Trajectory]) -> Fields:
     """What the trajectories of one run say."""
     steps = [step for one in run for step in one.steps]
+    spans = [*(step.span for step in steps), *(one.root for one in run)]
     delegations = [pair for one in run for pair in _delegated(one)]
     delegating = {id(above) for above, _ in delegations}
     tools = [step for step in steps if step.kind in CALLS and id(step) not in delegating]
@@ -41,7 +45,7 @@ def fields(run: list[Trajectory]) -> Fields:
     verdicts = {verdict_of(step.span) for step in steps if step.kind == "verifier"} - {None}
     said = {
         "workflow": "/".join(sorted({one.workflow_name for one in run})),
-        "session": "/".join(sorted({step.span.session_id for step in steps} - {""})),
+        "session": "/".join(sorted({span.session_id for span in spans if span is not None} - {""})),
         "agents": sorted({step.agent for step in steps} - {""}),
         "model": dict(_numbered(models, lambda step: step.agent, _model)),
         "tool": dict(_numbered(tools, lambda step: step.call.name, lambda step: _tool(step, tools))),
@@ -69,7 +73,9 @@ def _tool(step: Step, tools: list[Step]) -> Fields:
         "kind": step.kind,
         "agent": step.agent,
         "arguments": call.arguments,
-        "result": None if call.failed and failure is not None and not failure.swallowed else call.result,
+        "result": None
+        if call.failed and not isinstance(call.result, dict)
+        else call.result,  # words about a failure vary
         "failure": failure and failure.rule,
         "swallowed": failure is not None and failure.swallowed,
         "retries": any(_retried(before, step) for before in tools),

@@ -1,5 +1,6 @@
 """The table of what instrumentors do not capture, and how a run is held against it."""
 
+import json
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -81,11 +82,11 @@ def page() -> str:
     for pair in pairs():
         who = f"| [{pair.framework}]({pair.page}.md) | {pair.instrumentor} "
         lines += [f"{who}| `{one.field}` | {_cell(one.shows)} | {one.why} |" for one in entries.get(pair.name, ())]
-    whole = [f"{pair.framework} with {pair.instrumentor}" for pair in pairs() if pair.name not in entries]
-    return "\n".join([*lines, "", f"Nothing is lost by: {'; '.join(whole)}.", ""])
+    whole = [f"- {pair.framework} with {pair.instrumentor}" for pair in pairs() if pair.name not in entries]
+    return "\n".join([*lines, "", "Nothing is lost by", "", *whole, ""])
 
 
 def _cell(value: Any) -> str:
     if value == ABSENT:
         return "nothing"
-    return "empty" if value == "" else f"`{value}`"
+    return "empty" if value == "" else f"`{json.dumps(value)}`"

@@ -1,0 +1,7 @@
+from contextlib import nullcontext as session  # noqa: F401
+
+FLOW = "strands_flow"
+
+
+def connect(provider):
+    """Strands takes the global provider."""
