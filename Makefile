@@ -15,8 +15,8 @@ MODULE := -u -c 'import runpy, signal, sys; signal.signal(signal.SIGINT, signal.
 AT_CTRL_C = trap 'echo "Interrupted: run the same command again, the installation begins afresh." >&2; exit 130' INT;
 
 .PHONY: demo
-demo: $(STAMP) ## Install, start everything, run the demonstration (about 4 minutes), stop
-	@$(BIN)/stepwatch demo
+demo: $(STAMP) ## Install, start everything, run the demonstration (about 4 minutes), stop; DIALECT=langgraph: a real framework's runs
+	@$(if $(DIALECT),$(BIN)/python $(MODULE) tests.instrumentors.demo $(DIALECT),$(BIN)/stepwatch demo)
 
 .PHONY: up
 up: $(STAMP) ## Start the local stack in the foreground; Ctrl-C stops it

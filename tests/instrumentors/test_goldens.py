@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.instrumentors import demo, environment
 from tests.instrumentors.canonical import canonical, fields
 from tests.instrumentors.environment import PAIRS
 from tests.instrumentors.golden import FOLDER, golden, trajectories
@@ -50,3 +51,13 @@ def test_an_entry_that_is_not_needed_any_more_is_told() -> None:
 def test_an_entry_says_what_stands_there_instead() -> None:
     (said,) = problems({**TRUTH, "agents": ["b"]}, TRUTH, [Entry("agents", ["c"], "")])
     assert said == "agents is ['b'], and the table says ['c']"
+
+
+def test_the_demonstration_takes_a_page_or_a_pair_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "is_built", lambda pair: pair != "strands")
+    assert demo.chosen("langgraph").name == "langgraph-openinference"
+    assert demo.chosen("langgraph-traceai").name == "langgraph-traceai"
+    with pytest.raises(SystemExit, match="make instrumentors PAIR=strands"):
+        demo.chosen("strands")
+    with pytest.raises(SystemExit, match="there are autogen, crewai"):
+        demo.chosen("langraph")
