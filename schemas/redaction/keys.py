@@ -62,6 +62,7 @@ _RESULTS = re.compile(r".*(result|output|output\.value|tool_response|response\.v
 # Keys that mean this in events and log records alone.
 EVENT_STRUCTURE = frozenset({"role", "index", "id", "finish_reason", "gen_ai.message.index"})
 EVENT_CONTENT = frozenset({"content", "message", "tool_calls", "result", "arguments"})
+TYPES = frozenset({"error.type", "exception.type"})
 # Keys of the JSON object in `metadata`, by which a run's parts find each other.
 METADATA = frozenset(
     {

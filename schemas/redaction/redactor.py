@@ -23,7 +23,15 @@ from schemas.dialects.view import View
 from schemas.failure import control_flow, tells_error
 from schemas.naming import marks_of, named_by
 from schemas.otlp import InvalidOtlp, parse_log, parse_resource, parse_scope, parse_span, text_of
-from schemas.redaction.keys import EVENT_CONTENT, EVENT_STRUCTURE, METADATA, is_asked_for, is_result, is_structure
+from schemas.redaction.keys import (
+    EVENT_CONTENT,
+    EVENT_STRUCTURE,
+    METADATA,
+    TYPES,
+    is_asked_for,
+    is_result,
+    is_structure,
+)
 from schemas.redaction.levels import Level, strictest
 from schemas.redaction.patterns import WHOLE, Masker, key_of
 from schemas.redaction.values import masked, masked_text
@@ -151,6 +159,9 @@ class Redactor:
 
     def _value(self, key: str, value: bytes, masker: Masker, level: Level, is_event: bool) -> bytes | None:
         """What stands in the place of a value; None: nothing."""
+        if level == "strict" and key in TYPES and " " in (said := text_of(value) or ""):
+            value = string_value(said.split()[0].rstrip(":"))  # a sentence where a type should be
+            self.counts["content"] += 1
         if level == "mask" or self._is_kept(key) or (is_event and key in EVENT_STRUCTURE):
             return masked(value, masker)
         if key == "metadata":

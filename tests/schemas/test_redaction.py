@@ -191,6 +191,8 @@ def test_strict_tells_that_a_call_failed_and_nothing_else_of_it() -> None:
     swallowed = raw({**TOOL, "gen_ai.tool.call.result": '{"error": "Bob is not known"}'})
     call = read_call(read(swallowed, redactor("strict")))
     assert call.failure is not None and call.failure.swallowed and "Bob" not in call.failure.message
+    named = read(raw({**TOOL, "error.type": "LookupError: Bob is not known"}), redactor("strict"))
+    assert named.error_type == "LookupError"
     cancelled = raw(TOOL, status=Status(code=Status.STATUS_CODE_ERROR, message="CancelledError: Bob hung up"))
     span = read(cancelled, redactor("strict"))
     assert span.status_message == f"CancelledError {WHOLE}"
