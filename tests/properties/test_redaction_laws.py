@@ -1,7 +1,7 @@
-"""Redaction accuses nobody: on recorded runs a verdict that leaned on what is gone becomes unscored, and none turns against a run.
+"""Redaction accuses nobody: on recorded runs a verdict that leaned on what is gone becomes unscored, none turns against a run.
 
-`mask` changes nothing else. Under `strict` two things follow from what can be seen: evaluators that count repetitions see fewer of
-them, and those that combine the others judge by what is left.
+`mask` changes nothing else. Under `strict` two things follow from what can be seen: evaluators that count repetitions see fewer
+of them, and those that combine the others judge by what is left.
 """
 
 import json
