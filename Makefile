@@ -54,6 +54,11 @@ scenarios: $(STAMP) ## What happens to agents and what must be told of it, all o
 chaos-alerts: $(STAMP) ## The same while the alerter is killed fifty times, fenced, and told everything twice
 	$(BIN)/python -m tests.scenarios --kills 50 --fences 5 --pace 3
 
+.PHONY: simulate
+simulate: $(STAMP) ## Seeded schedules of crashes, zombies and late spans on the real engine; then the planted bugs
+	$(BIN)/python -m tests.simulator --seeds 20000
+	$(BIN)/python -m tests.simulator --bugs --seeds 2000
+
 .PHONY: collector
 collector: ## Build the Collector that tests/integration/test_collector.py tries (needs Go; a few minutes)
 	go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config infra/collector/builder.yaml
