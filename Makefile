@@ -54,6 +54,14 @@ scenarios: $(STAMP) ## What happens to agents and what must be told of it, all o
 chaos-alerts: $(STAMP) ## The same while the alerter is killed fifty times, fenced, and told everything twice
 	$(BIN)/python -m tests.scenarios --kills 50 --fences 5 --pace 3
 
+.PHONY: chaos
+chaos: $(STAMP) ## A hundred kills of scorers, gateway, store, broker and alerter at random moments; then everything must be right
+	$(BIN)/python -m tests.chaos --kills 100
+
+.PHONY: chaos-long
+chaos-long: $(STAMP) ## The same, ten times, each of another seed
+	for n in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/python -m tests.chaos --kills 100; done
+
 .PHONY: simulate
 simulate: $(STAMP) ## Seeded schedules of crashes, zombies and late spans on the real engine; then the planted bugs
 	$(BIN)/python -m tests.simulator --seeds 20000

@@ -21,6 +21,7 @@ FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOLLOWS = ("alerts tail",)  # run until the reader has seen enough
 FOLLOWED_S = 8.0
 ELSEWHERE = {
+    "make chaos": "tests/integration/test_chaos.py, with ten kills",
     "python -m tests.simulator": "tests/simulator/test_simulator.py plays it",
     "make instrumentors": "downloads packages: run by hand, what they exported is tests/instrumentors/goldens",
     "make demo": "tests/integration/test_demo.py plays it faster; that the target is there is tested below",
