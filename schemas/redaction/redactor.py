@@ -86,8 +86,8 @@ class Redactor:
     def _names(self, raw: RawSpan) -> list[str]:
         """What this span and its resource call the workflow."""
         message = parse_span(raw.span)
-        scope = bytes(parse_scope(raw.scope).name).decode("utf-8", "replace")
-        view = View(message.attributes, message.name.decode("utf-8", "replace"), scope, not message.parent_span_id)
+        name, scope = message.name.decode("utf-8", "replace"), _scope_of(raw.scope)
+        view = View(message.attributes, name, scope, not message.parent_span_id)
         said = [dialects.read(view)[1].workflow, _workflow_of(raw.resource)]
         rule = named_by(self._registry.names, [marks_of(view, raw.resource, self._registry.watched)])
         return [name for name in (*said, rule.workflow if rule else "") if name]
@@ -210,7 +210,9 @@ class Redactor:
                 message.name = _plain(message.name, masker)
             return bytes(message.SerializeToString(deterministic=True))
         except DecodeError:
-            return frame  # decode refuses it
+            return (
+                frame if is_resource else b""
+            )  # decode refuses a broken resource, and reads on without a broken scope
         except Exception:  # closed, as above
             self.counts["unreadable"] += 1
             return b""
@@ -222,6 +224,14 @@ def _workflow_of(resource: bytes) -> str:
         return View(parse_resource(resource).attributes, "", "", False).low("gen_ai.workflow.name")
     except DecodeError:
         return ""  # decode will refuse it
+
+
+@lru_cache(maxsize=_CACHE_MAX)
+def _scope_of(scope: bytes) -> str:
+    try:
+        return bytes(parse_scope(scope).name).decode("utf-8", "replace")
+    except DecodeError:
+        return ""
 
 
 def _plain(text: bytes, masker: Masker) -> bytes:

@@ -20,7 +20,8 @@ from schemas.dialects import reading
 from schemas.dialects.context import SESSION, WORKFLOW
 from schemas.dialects.explained import explain
 from schemas.otlp import InvalidOtlp
-from schemas.registry import EMPTY
+from schemas.redaction.redactor import redactor_of
+from schemas.registry import EMPTY, parse_registry
 from schemas.span import RawSpan, Span
 from schemas.toolcall import read_call
 from schemas.topic_record import split_record
@@ -34,6 +35,7 @@ from tests.schemas.test_dialects_kinds import KINDS
 CASES = int(os.environ.get("STEPWATCH_FUZZ_CASES", "400"))
 SEED = int(os.environ.get("STEPWATCH_FUZZ_SEED", "7"))
 SPANS_A_REQUEST = 3
+SECRET = "planted.secret@example.org"
 GROWTH_MAX = 16  # characters that a span's fields may hold, for each byte of its record
 SLACK = 4_096
 MEMORY_GROWTH_MAX_KB = 300_000  # of the whole run, caches included
@@ -276,3 +278,35 @@ def test_the_requests_are_what_the_dialects_speak() -> None:
     """The fuzz reaches every dialect: without that its silence would say nothing."""
     found = {span.dialect for rng in seeds(1) for span in taken(request(rng).SerializeToString())}
     assert found >= {dialect.NAME for dialect in dialects.DIALECTS} | {"generic", "openai_agents"}
+
+
+BY_TENANT: list[dict[str, Any]] = [{"redaction": {"tenants": {"*": level}}} for level in ("mask", "strict")]
+BY_WORKFLOW = {"workflows": [{"name": "w", "redaction": "strict"}], "redaction": {"tenants": {"*": "mask"}}}
+
+
+@pytest.mark.parametrize("said", [*BY_TENANT, BY_WORKFLOW], ids=["mask", "strict", "by workflow"])
+def test_hostile_and_damaged_requests_are_redacted_or_refused(said: dict[str, Any]) -> None:
+    """No other exception; what is kept is redacted already; a secret that was put into every request is gone."""
+    redactor = redactor_of(parse_registry(orjson.dumps(said).decode(), "workflows.yaml"), b"a secret of some length")
+    assert redactor is not None
+    for rng in seeds(4):
+        message = request(rng)
+        for frame in message.resource_spans:
+            for span in frame.scope_spans[0].spans:
+                span.attributes.add(key=key(rng)).value.string_value = f"I am {SECRET}"
+                span.events.add(name=rng.choice(EVENTS)).attributes.add(
+                    key=rng.choice(CONTENT)
+                ).value.string_value = SECRET
+        whole = message.SerializeToString()
+        for record in (whole, damaged(rng, whole)):
+            try:
+                raws, _ = split_record(record)
+            except InvalidOtlp:
+                continue
+            for raw in raws:
+                try:
+                    _, kept = decode(raw, "default", EPOCH_MS, redactor=redactor)
+                except InvalidOtlp:
+                    continue
+                assert redactor.span(kept, "default")[0] == kept
+                assert record is not whole or SECRET.encode() not in kept.span + kept.resource + kept.scope

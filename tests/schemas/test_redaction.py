@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from schemas.decode import decode
 from schemas.decode_log import decode_log
-from schemas.otlp import parse_resource, parse_span, text_of
+from schemas.otlp import InvalidOtlp, parse_resource, parse_span, text_of
 from schemas.pyrepr import read_repr
 from schemas.redaction.patterns import TOKEN, WHOLE, Masker, key_of
 from schemas.redaction.redactor import Redactor, redactor_of
@@ -272,3 +272,22 @@ def test_a_token_amid_words_makes_an_argument_unknown() -> None:
     assert not read_call(read(said, None)).redacted
     call = read_call(read(said, redactor("mask")))
     assert call.redacted and call.key is None
+
+
+@pytest.mark.parametrize("level", ["mask", "strict"])
+def test_broken_bytes_around_a_span_neither_stop_the_scorer_nor_pass(level: str) -> None:
+    """Whatever is broken is refused with a sentence or left out; no other exception leaves decode."""
+    said = registry(workflows=[{"name": "bank", "redaction": level}, {"name": "shop"}])
+    chosen = redactor_of(said, SECRET)
+    broken = b"\x0a\xff bob@example.org"
+    good = raw({**CHAT, "gen_ai.workflow.name": "bank"})
+    span, kept = decode(good._replace(scope=broken), "default", EPOCH_MS, redactor=chosen)
+    assert span.kind == "llm" and kept.scope == b""
+    for parts in (good._replace(resource=broken), good._replace(span=broken)):
+        with pytest.raises(InvalidOtlp):
+            decode(parts, "default", EPOCH_MS, redactor=chosen)
+    event = log("gen_ai.user.message", {}, {"content": "hi"})
+    decoded = decode_log(event._replace(scope=broken), "default", EPOCH_MS, redactor=chosen)
+    assert decoded is not None and decoded[1].scope == b""
+    with pytest.raises(InvalidOtlp):
+        decode_log(event._replace(resource=broken), "default", EPOCH_MS, redactor=chosen)
