@@ -125,9 +125,9 @@ class Redactor:
         self._attributes(message.attributes, masker, level, is_event=is_log)
         if is_log:
             return self._body(message, masker, level)
-        message.name = _plain(message.name, masker)
+        _mask_name(message, masker)
         for event in message.events:
-            event.name = _plain(event.name, masker)
+            _mask_name(event, masker)
             self._attributes(event.attributes, masker, level, is_event=True)
         if message.HasField("status") and message.status.message:
             message.status.message = self._status(message.status.message, masker, level)
@@ -207,7 +207,7 @@ class Redactor:
             if is_resource:
                 self._attributes(message.attributes, masker, level)
             else:
-                message.name = _plain(message.name, masker)
+                _mask_name(message, masker)
             return bytes(message.SerializeToString(deterministic=True))
         except DecodeError:
             return (
@@ -234,8 +234,9 @@ def _scope_of(scope: bytes) -> str:
         return ""
 
 
-def _plain(text: bytes, masker: Masker) -> bytes:
-    return masker.plain(text.decode("utf-8", "replace")).encode() if text else text
+def _mask_name(message: Any, masker: Masker) -> None:
+    if message.name:
+        message.name = masker.plain(message.name.decode("utf-8", "replace")).encode()
 
 
 def _metadata(value: bytes, masker: Masker) -> bytes | None:
