@@ -16,6 +16,7 @@ class Fleet:
     def __init__(self, env: dict[str, str]) -> None:
         self._env = {**os.environ, **env}
         self._scorers: list[Process] = []
+        self._leaving: list[Process] = []
         self._frozen: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -34,6 +35,8 @@ class Fleet:
         _send(scorer, how)
         if how == signal.SIGKILL:
             await scorer.wait()
+        else:
+            self._leaving.append(scorer)  # it hands its partitions back in its own time
         if again:
             await self.join()
 
@@ -60,10 +63,11 @@ class Fleet:
     async def stop(self) -> None:
         """End them all."""
         await asyncio.gather(*self._frozen, return_exceptions=True)
-        for scorer in self._scorers:
+        all_of_them = [*self._scorers, *self._leaving]
+        for scorer in all_of_them:
             _send(scorer, signal.SIGKILL)
-        await asyncio.gather(*(scorer.wait() for scorer in self._scorers))
-        self._scorers.clear()
+        await asyncio.gather(*(scorer.wait() for scorer in all_of_them))
+        self._scorers, self._leaving = [], []
 
 
 def _send(scorer: Process, how: signal.Signals) -> None:
