@@ -13,13 +13,14 @@ so that no pattern finds anything in a token: redacting twice is redacting once.
 import hmac
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 WHOLE = "[REDACTED]"  # stands for content that is not kept at all
 TOKEN = re.compile(r"\[[A-Z_]{3,20}(?::[a-p]{16})?\]")
 _SHORT, _CLEAN_MAX = 80, 20_000
+_GROUP = re.compile(r"\d+")
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
@@ -30,6 +31,16 @@ class Pattern(NamedTuple):
     hint: Callable[[str], object]
     regex: re.Pattern[str]
     normal: Callable[[str], str | None]  # the value in its normal form; None: it only looks like one
+    within: Callable[[re.Match[str]], Iterable[tuple[int, int]]] | None = (
+        None  # where in what was found; None: all of it
+    )
+
+    def values(self, found: re.Match[str]) -> list[tuple[int, int, str]]:
+        """Where the values stand in what the regex found, and their normal forms."""
+        text = found[0]
+        places = ((0, len(text)),) if self.within is None else self.within(found)
+        told = ((start, end, self.normal(text[start:end])) for start, end in places)
+        return [(start, end, normal) for start, end, normal in told if normal is not None]
 
 
 def _digits(text: str) -> str:
@@ -43,6 +54,27 @@ def _card(text: str) -> str | None:
         digit if at % 2 == 0 else digit * 2 - (9 if digit > 4 else 0) for at, digit in enumerate(map(int, digits[::-1]))
     )
     return digits if total % 10 == 0 else None
+
+
+def _cards(found: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Of a run of digits in groups, the groups in a row that together may be a card: 13 to 19 digits, by Luhn; the longest."""
+    run, after = found[0], found.string[found.end() : found.end() + 2]
+    groups = [group.span() for group in _GROUP.finditer(run)]
+    if re.match(r"[\w-]|\.\d", after):
+        groups.pop()
+    at = 0
+    while at < len(groups):
+        start, last = groups[at][0], at
+        if run[start] in "23456":
+            for end in range(at, len(groups)):
+                size = len(_digits(run[start : groups[end][1]]))
+                if size > 19:
+                    break
+                if size >= 13 and _card(run[start : groups[end][1]]):
+                    last = end + 1
+        if last > at:
+            yield start, groups[last - 1][1]
+        at = max(last, at + 1)
 
 
 def _iban(text: str) -> str | None:
@@ -107,7 +139,7 @@ PATTERNS = (
         re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?!\w)"),
         _iban,
     ),
-    Pattern("CARD", _digits_in, re.compile(r"(?<![\w.-])[2-6]\d{3}(?:[ -]?\d){8,14}\d(?![\w-]|\.\d)"), _card),
+    Pattern("CARD", _digits_in, re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,}+"), _card, _cards),
     Pattern(
         "PHONE",
         _digits_in,
@@ -132,11 +164,10 @@ class Masker:
 
     def plain(self, text: str) -> str:
         """A text without structure, what the patterns find replaced. The very same text where they find nothing."""
-        if not self.finds(text):
-            return text
-        for pattern in PATTERNS:
-            if pattern.hint(text):
-                text = pattern.regex.sub(partial(self._token, pattern), text)
+        while self.finds(text):  # what one pattern took away may have hidden what another one finds
+            for pattern in PATTERNS:
+                if pattern.hint(text):
+                    text = pattern.regex.sub(partial(self._tokens, pattern), text)
         return text
 
     def finds(self, text: str) -> bool:
@@ -144,7 +175,7 @@ class Masker:
         if text in self._clean:
             return False
         found = any(
-            pattern.normal(found[0]) is not None
+            pattern.values(found)
             for pattern in PATTERNS
             if pattern.hint(text)
             for found in pattern.regex.finditer(text)
@@ -153,15 +184,19 @@ class Masker:
             self._clean.add(text)
         return found
 
-    def _token(self, pattern: Pattern, found: re.Match[str]) -> str:
-        normal = pattern.normal(found[0])
-        if normal is None:
-            return found[0]
-        self._counts[pattern.kind] += 1
+    def _tokens(self, pattern: Pattern, found: re.Match[str]) -> str:
+        text, at, parts = found[0], 0, []
+        for start, end, normal in pattern.values(found):
+            parts += [text[at:start], self._token(pattern.kind, normal)]
+            at = end
+        return "".join([*parts, text[at:]])
+
+    def _token(self, kind: str, normal: str) -> str:
+        self._counts[kind] += 1
         if not self._key:
-            return f"[{pattern.kind}]"
-        mac = hmac.digest(self._key, f"{pattern.kind}\0{normal}".encode("utf-8", "replace"), "sha256")
-        return f"[{pattern.kind}:{mac[:8].hex().translate(_LETTERS)}]"
+            return f"[{kind}]"
+        mac = hmac.digest(self._key, f"{kind}\0{normal}".encode("utf-8", "replace"), "sha256")
+        return f"[{kind}:{mac[:8].hex().translate(_LETTERS)}]"
 
 
 def key_of(secret: bytes, tenant: str) -> bytes:

@@ -16,6 +16,7 @@ from schemas.pyrepr import NotARepr, read_repr
 from schemas.redaction.patterns import WHOLE, Masker
 
 DEPTH_MAX = 32
+_STRUCTURED = frozenset({"{", "[", '"', "("})
 _UNFINISHED_CHARS = 256  # of what a cut may have left of a secret
 
 
@@ -39,7 +40,7 @@ def masked_text(text: str, masker: Masker, depth: int = 0) -> str:
     """A text, masked: as the JSON or the repr that it is, else as it stands."""
     if "\\" not in text and not masker.finds(text):  # an escape may hide what is there
         return text
-    if text[:1] in ("{", "[", '"') or text[:1].isspace():
+    if text.lstrip()[:1] in _STRUCTURED:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -60,7 +61,8 @@ def _masked_repr(text: str, masker: Masker, depth: int) -> str:
     except NotARepr:
         return masker.plain(text)
     found = _walk(value, masker, depth)
-    return text if found == value else repr(found)
+    said = text if found == value else repr(found)
+    return masker.plain(said) if masker.finds(said) else said  # digits that belong to no one value
 
 
 def _walk(value: Any, masker: Masker, depth: int) -> Any:

@@ -129,6 +129,7 @@ async def chaos(
     try:
         await fleet.join()
         sending = asyncio.create_task(_send(stack, traces, rate))
+        await become("spans flow", lambda: _has_spans(stack))  # who finds nobody at the very first gives up soon
         while faults.kills < kills or not sending.done():
             await faults.next()
         await sending
@@ -140,6 +141,10 @@ async def chaos(
     finally:
         await fleet.stop()
     return Happened(faults.counts, await spans_in_log(stack.settings), time.monotonic() - started)
+
+
+async def _has_spans(stack: LocalStack) -> bool:
+    return await spans_in_log(stack.settings) > 0
 
 
 async def _send(stack: LocalStack, traces: Path, rate: float) -> None:
