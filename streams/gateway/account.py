@@ -35,7 +35,7 @@ class Account:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._untold: dict[Fate, Amount] = {}
-        self._totals: Counter[tuple[str, str, str]] = Counter()
+        self._totals: Counter[tuple[str, str, str, str]] = Counter()
 
     def in_log(self, tenant: str, signal: str, partition: int, offset: int, n: int) -> None:
         """Kafka has acknowledged a record of `n`, at this offset."""
@@ -57,8 +57,8 @@ class Account:
             taken, self._untold = self._untold, {}
         return taken
 
-    def totals(self) -> dict[tuple[str, str, str], int]:
-        """Since the start, by tenant, signal and outcome."""
+    def totals(self) -> dict[tuple[str, str, str, str], int]:
+        """Since the start, by tenant, signal, outcome and (of what is in the log) partition, else ''."""
         with self._lock:
             return dict(self._totals)
 
@@ -66,7 +66,8 @@ class Account:
         with self._lock:
             before = self._untold.get(fate)
             self._untold[fate] = amount if before is None else _together(before, amount)
-            self._totals[fate.tenant, fate.signal, fate.outcome] += amount.n
+            partition = str(fate.partition) if fate.outcome == IN_LOG else ""
+            self._totals[fate.tenant, fate.signal, fate.outcome, partition] += amount.n
 
 
 def _together(one: Amount, other: Amount) -> Amount:

@@ -1,5 +1,6 @@
 """What the gateway says of itself in metrics, read off its counts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from streams.gateway.account import Account
@@ -23,8 +24,22 @@ def observe(metrics: Metrics, counts: GatewayCounts, account: Account) -> None:
         for reason, n in counts.refused_logs.items():
             yield n, {"outcome": "refused", "reason": reason}
 
+    def throttled() -> Iterator[tuple[float, Mapping[str, str]]]:
+        for (tenant,), n in by_tenant({(t,): n for t, n in counts.throttled.items()}).items():
+            yield n, {"tenant": tenant}
+
+    def sent() -> Iterator[tuple[float, Mapping[str, str]]]:
+        for of, n in by_tenant(account.totals()).items():
+            yield n, dict(zip(("tenant", "signal", "outcome", "partition"), of, strict=True))
+
+    def by_tenant(sums: Mapping[tuple[str, ...], int]) -> Counter[tuple[str, ...]]:
+        bounded: Counter[tuple[str, ...]] = Counter()
+        for (tenant, *rest), n in sums.items():
+            bounded[metrics.tenant(tenant), *rest] += n
+        return bounded
+
     metrics.observe("stepwatch.gateway.spans", spans)
-    metrics.observe("stepwatch.gateway.throttled", lambda: [(n, {"tenant": t}) for t, n in counts.throttled.items()])
+    metrics.observe("stepwatch.gateway.throttled", throttled)
     metrics.observe("stepwatch.gateway.logs", logs)
     metrics.observe(
         "stepwatch.gateway.records",
@@ -35,8 +50,5 @@ def observe(metrics: Metrics, counts: GatewayCounts, account: Account) -> None:
     )
     metrics.observe(
         "stepwatch.gateway.sent",
-        lambda: [
-            (n, {"tenant": tenant, "signal": signal, "outcome": outcome})
-            for (tenant, signal, outcome), n in account.totals().items()
-        ],
+        sent,
     )

@@ -1,8 +1,8 @@
 """Every metric that Stepwatch has, as data. docs/operations.md carries the same table, and a test holds the two together.
 
-Names are lower-case and dotted, units UCUM, attributes from the closed lists below: no attribute ever carries free text, so
-the number of series is bounded by what runs, not by what comes in. The Prometheus endpoint writes dots as underscores and
-adds the unit and `_total`.
+Names are lower-case and dotted, units UCUM, attributes from the closed lists below. None carries free text but `tenant`, and
+that is bounded (`names`), so the number of series is bounded by what runs, not by what comes in. The Prometheus endpoint writes
+dots as underscores and adds the unit and `_total`.
 """
 
 from typing import Literal, NamedTuple
@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 Kind = Literal["counter", "gauge", "histogram"]
 # Seconds, from a fast insert to an outage.
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+OF_LEDGER = ("outcome", "partition", "tenant")
 
 
 class Instrument(NamedTuple):
@@ -37,7 +39,7 @@ INSTRUMENTS = (
         "counter",
         "{item}",
         "Spans and log records sent: in the log, refused or ignored",
-        ("tenant", "signal", "outcome"),
+        ("tenant", "signal", "outcome", "partition"),
     ),
     Instrument("stepwatch.gateway.ledger.silence", "gauge", "s", "Since the store last heard a word for the ledger"),
     Instrument("stepwatch.gateway.records", "counter", "{record}", "Records for the spans topic", ("outcome",)),
@@ -57,9 +59,13 @@ INSTRUMENTS = (
     Instrument("stepwatch.recovery.duration", "histogram", "s", "From an assignment until its state is read back"),
     # Scorer: spans and windows.
     Instrument(
-        "stepwatch.spans", "counter", "{span}", "What became of the spans of acknowledged flushes", ("outcome",)
+        "stepwatch.spans",
+        "counter",
+        "{span}",
+        "What became of the spans of acknowledged flushes; `missing` must not be there",
+        OF_LEDGER,
     ),
-    Instrument("stepwatch.logs", "counter", "{record}", "What became of their log records", ("outcome",)),
+    Instrument("stepwatch.logs", "counter", "{record}", "What became of their log records, likewise", OF_LEDGER),
     Instrument(
         "stepwatch.spans.flagged", "counter", "{span}", "Spans that came late, contradict or pass a bound", ("flag",)
     ),

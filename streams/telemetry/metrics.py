@@ -22,6 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 
 from streams.telemetry.instruments import BY_NAME, INSTRUMENTS, SECONDS
+from streams.telemetry.names import Names
 
 Read = Callable[[], Iterable[tuple[float, Mapping[str, str]]]]
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -40,6 +41,7 @@ class Metrics:
         self._provider = MeterProvider(readers, Resource.create(attributes), shutdown_on_exit=False)
         self._meter = self._provider.get_meter("stepwatch", version("stepwatch"))
         self._written: dict[str, Any] = {}
+        self.tenant = Names()  # of a tenant: what its attribute says
         self.observe("stepwatch.build", lambda: [(1, {"version": version("stepwatch"), "part": part})])
         self.observe("stepwatch.process.cpu", lambda: [(time.process_time(), {})])
         self.observe("stepwatch.process.memory", lambda: [(resident_bytes(), {})])

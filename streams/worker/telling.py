@@ -46,15 +46,15 @@ def flushed(
 
 
 def _accounted(metrics: Metrics, ledger: Iterable[LedgerRow]) -> None:
-    fates: Counter[tuple[str, str]] = Counter()
     for row in ledger:
-        for name in FATES:
-            fates["stepwatch.spans", name] += getattr(row, name)
-        for name in LOG_FATES:
-            fates["stepwatch.logs", name] += getattr(row, f"logs_{name}")
-    for (metric, name), n in fates.items():
-        if n:
-            metrics.add(metric, n, outcome=name)
+        spans = {name: getattr(row, name) for name in FATES}
+        logs = {name: getattr(row, f"logs_{name}") for name in LOG_FATES}
+        for metric, seen, fates in (("stepwatch.spans", row.spans, spans), ("stepwatch.logs", row.log_records, logs)):
+            fates["missing"] = abs(seen - sum(fates.values()))  # counted too often is as wrong as not counted
+            for name, n in fates.items():
+                if n:
+                    whose = metrics.tenant(row.tenant)
+                    metrics.add(metric, n, outcome=name, partition=str(row.partition), tenant=whose)
 
 
 def observe(metrics: Metrics, scorer: Scorer, app: LedgerApp, settings: Settings) -> None:

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.insert import InsertContext
 
 from schemas.expectation import parse_expectation
-from schemas.ledger import DeadLetter, LedgerRow
+from schemas.ledger import DeadLetter, GatewayRow, LedgerRow
 from schemas.outcome import Outcome, TraceOutcomes
 from schemas.result import TRAJECTORY_STEP, Result, Verdict
 from schemas.rows import LogRow, Published, SpanRow, TrajectoryRow, VerdictChange, pack_revision
@@ -640,6 +640,34 @@ def test_the_sums_of_log_records_close_too(store: Store):
     assert store.rows(sql) == [(10, 9, 4, 3, 0, 1)]
     store.writer.write_ledger([ledger(topic, 1, 10, 19, **told)])
     assert store.rows(sql) == [(20, 18, 8, 6, 1, 0)]
+
+
+def test_what_gateways_were_sent_is_one_sum_each_whatever_is_written_twice(store: Store):
+    topic = uuid4().hex
+
+    def word(gateway: str, seq: int, outcome: str, reason: str = "", *rest: int) -> GatewayRow:
+        return GatewayRow(topic, gateway, seq, 1, store.now_ms + seq, 0, "t", "traces", outcome, reason, *rest)
+
+    words = [
+        word("a", 1, "alive"),
+        word("a", 1, "in_log", "", 3, 10, 19, 50),
+        word("a", 1, "refused", "bad_trace_id", 0, 0, 0, 2),
+        word("b", 7, "in_log", "", 3, 12, 40, 60),
+        word("b", 7, "in_log", "", 0, 0, 0, 1),
+        word("b", 8, "ignored", "", 0, 0, 0, 4),
+        word("b", 9, "alive"),
+    ]
+    store.writer.write_gateway_ledger(words)
+    store.writer.write_gateway_ledger(words[:3])  # a word that was not heard is said again
+    told = f"toUnixTimestamp64Milli(told_at) - {store.now_ms}"
+    columns = f"outcome, reason, partition, n, first_offset, last_offset, gateways, {told}"
+    found = store.rows(f"SELECT {columns} FROM v1_gateway_ledger WHERE topic = '{topic}' ORDER BY outcome, partition")
+    assert found == [
+        ("ignored", "", None, 4, None, None, 1, 8),
+        ("in_log", "", 0, 1, 0, 0, 1, 7),
+        ("in_log", "", 3, 110, 10, 40, 2, 7),
+        ("refused", "bad_trace_id", None, 2, None, None, 1, 1),
+    ]
 
 
 def test_an_alert_event_published_again_is_one_row(store: Store):

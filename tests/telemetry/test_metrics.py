@@ -23,12 +23,12 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 
 def test_counters_add_up_by_attribute(metrics: Metrics):
-    metrics.add("stepwatch.spans", 3, outcome="stored")
-    metrics.add("stepwatch.spans", 4, outcome="stored")
-    metrics.add("stepwatch.spans", 5, outcome="duplicate")
-    told = samples(metrics)
-    assert told["stepwatch_spans_total", (("outcome", "stored"),)] == 7
-    assert told["stepwatch_spans_total", (("outcome", "duplicate"),)] == 5
+    metrics.add("stepwatch.spans", 3, outcome="stored", partition="0", tenant="a")
+    metrics.add("stepwatch.spans", 4, outcome="stored", partition="0", tenant="a")
+    metrics.add("stepwatch.spans", 5, outcome="duplicate", partition="0", tenant="a")
+    told, whose = samples(metrics), (("partition", "0"), ("tenant", "a"))
+    assert told["stepwatch_spans_total", (("outcome", "stored"), *whose)] == 7
+    assert told["stepwatch_spans_total", (("outcome", "duplicate"), *whose)] == 5
 
 
 def test_histograms_have_the_bounds_of_seconds(metrics: Metrics):
