@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from streams.gateway.account import Account
 from streams.gateway.counts import GatewayCounts
@@ -32,7 +33,7 @@ def observe(metrics: Metrics, counts: GatewayCounts, account: Account) -> None:
         for of, n in by_tenant(account.totals()).items():
             yield n, dict(zip(("tenant", "signal", "outcome", "partition"), of, strict=True))
 
-    def by_tenant(sums: Mapping[tuple[str, ...], int]) -> Counter[tuple[str, ...]]:
+    def by_tenant(sums: Mapping[Any, int]) -> Counter[tuple[str, ...]]:
         bounded: Counter[tuple[str, ...]] = Counter()
         for (tenant, *rest), n in sums.items():
             bounded[metrics.tenant(tenant), *rest] += n
