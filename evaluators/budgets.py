@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 _PASS = Judgement("pass", 1.0, "registry")
@@ -32,10 +34,10 @@ class StepLatencyBudget:
     Fails: over_budget. Unscored: bad_clock (no end, or an end before the start).
     """
 
-    name = "LatencyBudget"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = _CODES
+    name: ClassVar[str] = "LatencyBudget"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = _CODES
 
     def judge(self, step: Step, workflow: Workflow) -> Judgement | None:
         """The judgement of one call; None without a budget."""
@@ -62,10 +64,10 @@ class TrajectoryLatencyBudget:
     Fails: over_budget. Unscored: bad_clock.
     """
 
-    name = "LatencyBudget"
-    version = "1"
-    kinds = ALL_KINDS
-    reason_codes = _CODES
+    name: ClassVar[str] = "LatencyBudget"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    reason_codes: ClassVar[frozenset[str]] = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
         """Only workflows with a budget."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, NO_KINDS, Context, scored, unscored
 from evaluators.views.comparison import (
@@ -15,6 +16,7 @@ from evaluators.views.matching import Matched, match
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 _CODES = COMMON_CODES | {
@@ -56,11 +58,11 @@ class FunctionCallAccuracy:
     calls so far, and the run goes on). Without truth see FunctionCallAccuracyByRegistry.
     """
 
-    name = "FunctionCallAccuracy"
-    version = "1"
-    kinds = MAYBE_CALLS
-    shown = NO_KINDS
-    reason_codes = _CODES
+    name: ClassVar[str] = "FunctionCallAccuracy"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    shown: ClassVar[frozenset[StepKind]] = NO_KINDS
+    reason_codes: ClassVar[frozenset[str]] = _CODES
 
     def applies(self, workflow: Workflow) -> bool:
         """Truth belongs to the trace, not to the workflow."""
@@ -170,9 +172,9 @@ class FunctionCallAccuracyByRegistry:
     Fails: bad_call. Unscored: no_truth (no truth, and no call that the registry can judge). Only without truth.
     """
 
-    name = "FunctionCallAccuracy"
-    version = "1"
-    reason_codes = COMMON_CODES | {"bad_call", "no_truth"}
+    name: ClassVar[str] = "FunctionCallAccuracy"
+    version: ClassVar[str] = "1"
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"bad_call", "no_truth"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Whatever the registry lists."""

@@ -1,10 +1,12 @@
 """IterationCap: a run that goes on too long, or in circles, said at the step that crossed the cap."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 _PASS = Judgement("pass", 1.0, "registry")
@@ -60,11 +62,11 @@ class IterationCap:
     Fails: too_many_steps, too_many_repeats (the one crossed first).
     """
 
-    name = "IterationCap"
-    version = "1"
-    kinds = ALL_KINDS
-    shown = NO_KINDS
-    reason_codes = COMMON_CODES | {"too_many_steps", "too_many_repeats"}
+    name: ClassVar[str] = "IterationCap"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    shown: ClassVar[frozenset[StepKind]] = NO_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"too_many_steps", "too_many_repeats"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Only workflows with a cap; the built-in policy has two."""

@@ -3,7 +3,6 @@
 The order is the order of results about one target. Combining evaluators come last, and see what stands before them.
 """
 
-from evaluators.base import Evaluator
 from evaluators.budgets import StepLatencyBudget, TrajectoryLatencyBudget
 from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistry
 from evaluators.caps import IterationCap
@@ -16,6 +15,7 @@ from evaluators.goal import GoalProgress
 from evaluators.handoff import HandoffQuality
 from evaluators.parameters import ParameterValidation
 from evaluators.policy import PolicyCompliance
+from evaluators.protocols import Evaluator
 from evaluators.provenance import ArgumentProvenance
 from evaluators.reasoning import ReasoningQuality
 from evaluators.selection import ToolSelectionAccuracy

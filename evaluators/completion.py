@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
 from evaluators.views.comparison import Comparison, ExecutedCalls, unknown_code
@@ -79,11 +80,11 @@ class TaskCompletion:
     expected writes, or of what was said last, where outputs are required).
     """
 
-    name = "TaskCompletion"
-    version = "1"
-    kinds = ALL_KINDS
-    shown = NO_KINDS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "TaskCompletion"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    shown: ClassVar[frozenset[StepKind]] = NO_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "missing_write",
         "unexpected_write",
         "wrong_write",

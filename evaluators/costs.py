@@ -1,11 +1,12 @@
 """CostBudget: what a run may cost."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
 from schemas.result import Judgement
-from schemas.span import Span, is_step
+from schemas.span import Span, StepKind, is_step
 from schemas.trajectory import Step, Trajectory
 
 _PASS = Judgement("pass", 1.0, "registry")
@@ -71,10 +72,10 @@ class CostBudget:
     Fails: over_budget. Unscored: not_captured (no span says a cost).
     """
 
-    name = "CostBudget"
-    version = "1"
-    kinds = ALL_KINDS
-    reason_codes = COMMON_CODES | {"over_budget", "not_captured"}
+    name: ClassVar[str] = "CostBudget"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"over_budget", "not_captured"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Only workflows with a budget."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
 
 import orjson
 
@@ -96,11 +97,11 @@ class StepEfficiency:
     default. Unscored: no_steps (nothing was done, and nothing well done).
     """
 
-    name = "StepEfficiency"
-    version = "1"
-    kinds = _COUNTED
-    pass_at = PASS_AT
-    reason_codes = COMMON_CODES | {"wasted", "redundant", "backtracked", "no_steps"}
+    name: ClassVar[str] = "StepEfficiency"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = _COUNTED
+    pass_at: ClassVar[float] = PASS_AT
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"wasted", "redundant", "backtracked", "no_steps"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Every run has steps."""

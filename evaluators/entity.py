@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import is_call
@@ -13,7 +13,7 @@ from evaluators.views.seen import Seen
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
-from schemas.span import TRUNCATED
+from schemas.span import TRUNCATED, StepKind
 from schemas.tools import Tool
 from schemas.trajectory import Step, Trajectory
 
@@ -77,10 +77,10 @@ class EntityConsistency:
     Unscored: nothing_established, not_captured (the argument; or results or messages that may have named it), redacted.
     """
 
-    name = "EntityConsistency"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "EntityConsistency"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "other_customer",
         "other_entity",
         "other_read",

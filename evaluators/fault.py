@@ -1,7 +1,7 @@
 """FirstFault: the step where a run went wrong. Regression attribution groups by it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -141,9 +141,9 @@ class FirstFault:
     Fails: unrecovered_failure, wrong_write, cap_crossed, other_fault, left_undone. Unscored: nothing_judged.
     """
 
-    name = "FirstFault"
-    version = "1"
-    reason_codes = COMMON_CODES | _REASONS.keys() | {"nothing_judged"}
+    name: ClassVar[str] = "FirstFault"
+    version: ClassVar[str] = "1"
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | frozenset(_REASONS) | {"nothing_judged"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Every run may go wrong."""

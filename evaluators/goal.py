@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
@@ -13,6 +13,7 @@ from evaluators.views.outputs import RequiredOutputs
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 WRITE, READ, OUTPUT = 1.0, 0.5, 1.0  # what a milestone weighs: a read is a step on the way, a write is the thing itself
@@ -153,11 +154,11 @@ class GoalProgress:
     out_of_order, runaway, forbidden_call. Unscored: no_truth, no_milestones, redacted, not_captured.
     """
 
-    name = "GoalProgress"
-    version = "1"
-    kinds = ALL_KINDS
-    shown = NO_KINDS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "GoalProgress"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    shown: ClassVar[frozenset[StepKind]] = NO_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "so_far",
         "missing_call",
         "output_not_said",

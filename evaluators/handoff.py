@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.views.routes import agent_key, agent_keys, leaves_the_trace, route_of
@@ -166,11 +167,11 @@ class HandoffQuality:
     known, but not what the target got).
     """
 
-    name = "HandoffQuality"
-    version = "1"
-    kinds = ALL_KINDS
-    shown: frozenset[StepKind] = frozenset({"handoff"})
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "HandoffQuality"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    shown: ClassVar[frozenset[StepKind]] = frozenset({"handoff"})
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "unknown_agent",
         "ping_pong",
         "never_executed",

@@ -4,12 +4,13 @@ Pure; equal inputs give equal results. A trace over its cap keeps its span-local
 `unscored/truncated` there, whichever of its spans came first.
 """
 
-from evaluators.base import Evaluator, unscored
+from evaluators.base import unscored
 from evaluators.catalogue import EVALUATORS
 from evaluators.folding.evaluation import Evaluation
 from evaluators.folding.local import Known, local_results
 from evaluators.folding.plan import plan
 from evaluators.folding.rows import about_whole
+from evaluators.protocols import Evaluator
 from schemas.registry import Workflow
 from schemas.result import Result
 from schemas.span import Span, step_label

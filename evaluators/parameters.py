@@ -1,14 +1,14 @@
 """ParameterValidation: the arguments of a call against its tool's JSON Schema, all of it."""
 
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from schemas.config import spell_path
 from schemas.payload import has_token, is_placeholder, placeholder_paths
 from schemas.registry import Tool, Workflow
 from schemas.result import Basis, Judgement
-from schemas.span import TRUNCATED
+from schemas.span import TRUNCATED, StepKind
 from schemas.tools import offered_tools
 from schemas.trajectory import Step
 
@@ -50,10 +50,10 @@ class ParameterValidation:
     Unscored: no_schema, not_captured, redacted (a placeholder is an unknown value), truncated (cut in decode).
     """
 
-    name = "ParameterValidation"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "ParameterValidation"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         *_GRAVITY,
         "not_json",
         "unknown_tool",

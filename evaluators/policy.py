@@ -1,12 +1,14 @@
 """PolicyCompliance: does a call keep to what the workflow's policy says?"""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.consent import Consent
 from evaluators.views.precedence import Precedence, has_rules
 from schemas.registry import Workflow
 from schemas.result import Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 _PASS = Judgement("pass", 1.0, "registry")
@@ -49,10 +51,10 @@ class PolicyCompliance:
     verifier's words, that were not captured or cannot be read).
     """
 
-    name = "PolicyCompliance"
-    version = "1"
-    kinds = ALL_KINDS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "PolicyCompliance"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = ALL_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "missing_predecessor",
         "forbidden_transition",
         "forbidden_call",

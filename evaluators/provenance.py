@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import is_call
@@ -11,7 +11,7 @@ from evaluators.views.literals import amount_of, amounts_in, forms_of, ids_in, l
 from evaluators.views.seen import Seen
 from schemas.registry import Workflow
 from schemas.result import Judgement
-from schemas.span import TRUNCATED
+from schemas.span import TRUNCATED, StepKind
 from schemas.tools import Tool
 from schemas.trajectory import Step, Trajectory
 
@@ -64,10 +64,10 @@ class ArgumentProvenance:
     Unscored: not_captured (arguments, or words or results among which the value may have been), redacted.
     """
 
-    name = "ArgumentProvenance"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = COMMON_CODES | {"invented", "derived", "not_captured", "redacted"}
+    name: ClassVar[str] = "ArgumentProvenance"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"invented", "derived", "not_captured", "redacted"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Where some tool is declared to write."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.views.claims import claims_success, claims_work_of, owns_up
@@ -58,10 +58,10 @@ class ReasoningQuality:
     observations), redacted.
     """
 
-    name = "ReasoningQuality"
-    version = "1"
-    kinds = _MODELS | CALL_KINDS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "ReasoningQuality"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = _MODELS | CALL_KINDS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "other_tool",
         "unseen_value",
         "false_claim",

@@ -1,7 +1,7 @@
 """ToolSelectionAccuracy: was this the right tool at this step, given what happened so far?"""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import EVIDENCE_MAX, is_call
@@ -12,6 +12,7 @@ from evaluators.views.repeats import Repeats
 from evaluators.views.slots import Slot, Slots
 from schemas.registry import Workflow
 from schemas.result import Basis, Judgement
+from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 _BY_TRUTH = Judgement("pass", 1.0, "task_truth")
@@ -177,10 +178,10 @@ class ToolSelectionAccuracy:
     Unscored: no_basis (no truth, registry or offered tools), no_calls, still_open (tools are missing so far).
     """
 
-    name = "ToolSelectionAccuracy"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "ToolSelectionAccuracy"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "not_offered",
         "unknown_tool",
         "forbidden_call",

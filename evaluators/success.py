@@ -1,11 +1,13 @@
 """ToolCallSuccess: did the call work, whatever its status says?"""
 
+from typing import ClassVar
+
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from evaluators.views.comparison import is_call
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.result import Judgement
-from schemas.span import OK
+from schemas.span import OK, StepKind
 from schemas.toolcall import Failure
 from schemas.trajectory import Step
 
@@ -33,10 +35,10 @@ class ToolCallSuccess:
     Unscored: interrupted, no_result (never ended, and nothing captured).
     """
 
-    name = "ToolCallSuccess"
-    version = "1"
-    kinds = MAYBE_CALLS
-    reason_codes = COMMON_CODES | {
+    name: ClassVar[str] = "ToolCallSuccess"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = MAYBE_CALLS
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
         "error_status",
         "error_type",
         "exception_event",

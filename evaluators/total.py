@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 from evaluators.base import COMMON_CODES, Context, scored, unscored
 from evaluators.views.recovery import Failures
@@ -95,10 +96,10 @@ class TrajectoryScore:
     Fails: low_score (below 0.7 by default), hard_failure. Unscored: nothing_scored.
     """
 
-    name = "TrajectoryScore"
-    version = "1"
-    pass_at = PASS_AT
-    reason_codes = COMMON_CODES | {"low_score", "hard_failure", "nothing_scored"}
+    name: ClassVar[str] = "TrajectoryScore"
+    version: ClassVar[str] = "1"
+    pass_at: ClassVar[float] = PASS_AT
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {"low_score", "hard_failure", "nothing_scored"}
 
     def applies(self, workflow: Workflow) -> bool:
         """Every run is worth a number."""

@@ -1,6 +1,7 @@
 """VerifierPass: what a verifier said of the work, and whether it passed what had visibly failed."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import orjson
 
@@ -95,10 +96,16 @@ class VerifierPass:
     verifier_failed (the check itself broke).
     """
 
-    name = "VerifierPass"
-    version = "1"
-    kinds = _VERIFIER
-    reason_codes = COMMON_CODES | {"rejected", "missed", "not_captured", "not_parsed", "verifier_failed"}
+    name: ClassVar[str] = "VerifierPass"
+    version: ClassVar[str] = "1"
+    kinds: ClassVar[frozenset[StepKind]] = _VERIFIER
+    reason_codes: ClassVar[frozenset[str]] = COMMON_CODES | {
+        "rejected",
+        "missed",
+        "not_captured",
+        "not_parsed",
+        "verifier_failed",
+    }
 
     def applies(self, workflow: Workflow) -> bool:
         """Any run may have a verifier."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from schemas.expectation import TaskTruth
-from schemas.lazy import lazy
 from schemas.registry import Workflow
 from schemas.span import Span, StepKind
 from schemas.toolcall import ToolCall, read_call
@@ -42,25 +41,29 @@ class TraceKey(NamedTuple):
     trace_id: bytes
 
 
-@dataclass(eq=False)
 class Step:
     """One step in its place: a span of a step kind, its label, and the agent it belongs to (own or nearest ancestor's)."""
 
-    index: int  # position in the total order, from 0
-    span: Span
-    label: str
-    agent: str
-    parent: int | None = None  # index of the nearest ancestor step
+    def __init__(self, index: int, span: Span, label: str, agent: str, parent: int | None = None) -> None:
+        self.index = index  # position in the total order, from 0
+        self.span = span
+        self.label = label
+        self.agent = agent
+        self.parent = parent  # index of the nearest ancestor step
+        self._call: ToolCall | None = None
 
     @property
     def kind(self) -> StepKind:
         """The step's kind, as decode read it."""
         return self.span.kind
 
-    @lazy
+    @property
     def call(self) -> ToolCall:
         """Arguments, result and failure, parsed once. Meaningful for tool_call, retrieval and handoff steps."""
-        return read_call(self.span)
+        call = self._call
+        if call is None:
+            call = self._call = read_call(self.span)
+        return call
 
 
 @dataclass(frozen=True, slots=True)

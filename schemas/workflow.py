@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
-from schemas.lazy import lazy
 from schemas.redaction.levels import Level
 from schemas.tools import Tool
 
@@ -65,7 +65,7 @@ class Workflow:
     agents: frozenset[str] = frozenset()  # the agents that work in it; empty: nothing is said
     redaction: Level = "keep"  # of its spans, where their tenant's is not stricter
 
-    @lazy
+    @cached_property
     def declares_writes(self) -> bool:
         """Whether any tool is declared to write; then writes decide, else all calls do."""
         return any(tool.writes for tool in self.tools.values())

@@ -10,8 +10,8 @@ brought it, and never when a trace is judged. The order does not depend on how p
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 
-from evaluators.base import Combining, Contextual, Evaluator, SpanLocal
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Combining, Contextual, Evaluator, SpanLocal
 from schemas.span import STEP_KINDS
 from streams.console.errors import UserError
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Evaluator
 from schemas.expectation import TaskTruth
 from schemas.item import Item, items_of
 from schemas.redaction.redactor import Redactor

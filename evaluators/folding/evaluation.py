@@ -10,11 +10,12 @@ was closed without a root is `unscored/no_root` as a whole.
 from collections.abc import Iterable
 from typing import Any
 
-from evaluators.base import Combining, Context, Evaluator, unscored
+from evaluators.base import Context, unscored
 from evaluators.folding.layout import Late, Layout
 from evaluators.folding.local import Known, local_results
 from evaluators.folding.plan import PassAt, Plan, plan
 from evaluators.folding.rows import about_step, about_whole, fault, until
+from evaluators.protocols import Combining, Evaluator
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
 from schemas.result import Judgement, Result

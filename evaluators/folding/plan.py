@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from evaluators.base import ALL_KINDS, MAYBE_CALLS, Combining, Contextual, Evaluator, SpanLocal
+from evaluators.base import ALL_KINDS, MAYBE_CALLS
+from evaluators.protocols import Combining, Contextual, Evaluator, SpanLocal
 from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.span import StepKind

@@ -2,8 +2,9 @@
 
 import orjson
 
-from evaluators.base import Evaluator, passes
+from evaluators.base import passes
 from evaluators.folding.plan import PassAt
+from evaluators.protocols import Evaluator
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 

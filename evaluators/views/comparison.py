@@ -1,13 +1,12 @@
 """The executed calls of a run against those that its task truth expects: kept once a fold, read by several evaluators."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.views.matching import Expectations, Matched, decides, expectations, forbidden, match
 from schemas.expectation import TaskTruth
-from schemas.lazy import lazy
 from schemas.registry import Workflow
 from schemas.span import StepKind
 from schemas.trajectory import Step
@@ -32,16 +31,27 @@ class Comparison:
     expected: Expectations
     matched: Matched
     banned: list[Step]  # executed, although truth forbids them
+    _explained: str | None = field(init=False)  # derived: a copy with other calls derives its own
+    _evidence: Mapping[str, Any] | None = field(init=False)
 
-    @lazy
+    def __post_init__(self) -> None:
+        self._explained = self._evidence = None
+
+    @property
     def explained(self) -> str:
         """One sentence from which the score can be recomputed."""
-        return explain(self.matched, self.truth)
+        found = self._explained
+        if found is None:
+            found = self._explained = explain(self.matched, self.truth)
+        return found
 
-    @lazy
+    @property
     def evidence(self) -> Mapping[str, Any]:
         """Span ids, and expected calls by index."""
-        return evidence_of(self.matched, self.truth)
+        found = self._evidence
+        if found is None:
+            found = self._evidence = evidence_of(self.matched, self.truth)
+        return found
 
 
 class ExecutedCalls(Follower):

@@ -127,7 +127,7 @@ def _heard(text: str | None) -> _Heard | None:
     if messages is None:
         return None
     user = None
-    for message in reversed(messages):
+    for message in messages[::-1]:
         role = message.get("role")
         if role in _AGENTS:
             return _Heard(user, _text_of(message) != "")

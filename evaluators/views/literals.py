@@ -152,9 +152,11 @@ def amount_of(value: Any) -> int | None:
             return None
         read = _read(found.group(1))
         amount = max(read) if read else None
-    elif isinstance(value, int | float) and abs(value) < _AMOUNT_MAX:  # neither infinite nor NaN
-        if type(value) is int and abs(value) >= _INTEGER_ID_MIN:
+    elif isinstance(value, int):
+        if abs(value) >= _INTEGER_ID_MIN:
             return None
+        amount = abs(value) * UNITS
+    elif isinstance(value, float) and abs(value) < _AMOUNT_MAX:  # neither infinite nor NaN
         amount = abs(round(value * UNITS))
     else:
         return None

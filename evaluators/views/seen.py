@@ -15,7 +15,6 @@ from evaluators.base import Context
 from evaluators.views.literals import forms_of, leaves, spelled
 from evaluators.views.messages import Messages
 from evaluators.views.texts import Pool, Text, stands, stands_alone
-from schemas.lazy import lazy
 from schemas.payload import is_placeholder
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
@@ -51,28 +50,10 @@ class Seen:
         self._unmasked: list[str] = []  # texts not yet looked through for a redactor's traces
         self._lossy = self._gap = self._unheard = self._speaks = self._masked = False
         self._roots: tuple[Sequence[Span], Pool] | None = None
-
-    # Pools are made when they are needed: most runs are judged without any.
-
-    @lazy
-    def _results(self) -> Pool:
-        """Results as the calls brought them."""
-        return Pool()
-
-    @lazy
-    def _said(self) -> Pool:
-        """All that input messages say, but for the model's own words."""
-        return Pool()
-
-    @lazy
-    def _words(self) -> Pool:
-        """Of that the words of people and of the system, told apart where somebody asks."""
-        return Pool()
-
-    @lazy
-    def _retold(self) -> Pool:
-        """And the results, as messages tell them."""
-        return Pool()
+        self._results = Pool()  # as the calls brought them
+        self._said = Pool()  # all that input messages say, but for the model's own words
+        self._words = Pool()  # of that the words of people and of the system, told apart where somebody asks
+        self._retold = Pool()  # and the results, as messages tell them
 
     def holds(self, value: str) -> bool:
         """Whether an id was seen."""

@@ -184,8 +184,8 @@ def _score(plain: Mapping[str, Any]) -> bool | None:
     score = plain.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         return None
-    stated = (plain[name] for name in _THRESHOLDS if type(plain.get(name)) in (int, float))
-    return bool(score >= next(stated, SCORE_PASSES_AT))
+    stated = [plain[name] for name in _THRESHOLDS if type(plain.get(name)) in (int, float)]
+    return bool(score >= (stated[0] if stated else SCORE_PASSES_AT))
 
 
 def _word(value: Any) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from evaluators.base import Evaluator
+from evaluators.protocols import Evaluator
 from schemas.item import Item
 from schemas.registry import Registry
 from schemas.rows import TrajectoryRow

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from evaluators.base import Evaluator
+from evaluators.protocols import Evaluator
 from schemas.config import ConfigError
 from schemas.expectation import TaskTruth, parse_expectation
 from schemas.item import Item

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Evaluator
 from schemas.dropping import DropRule
 from schemas.item import Item
 from schemas.log_record import LogRecord

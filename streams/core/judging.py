@@ -11,10 +11,10 @@ from functools import cached_property
 
 from xxhash import xxh3_64_intdigest
 
-from evaluators.base import Evaluator, SpanLocal
 from evaluators.folding.evaluation import Evaluation
 from evaluators.folding.local import Known
 from evaluators.judge import judge, judge_span
+from evaluators.protocols import Evaluator, SpanLocal
 from schemas.expectation import TaskTruth
 from schemas.item import Item
 from schemas.outcome import StepOutcome, TraceOutcomes, of_step, summarise

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evaluators.base import Evaluator
+from evaluators.protocols import Evaluator
 from schemas.expectation import TaskTruth
 from schemas.item import Item
 from schemas.registry import Registry

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from evaluators.base import Evaluator
+from evaluators.protocols import Evaluator
 from streams.console.errors import UserError
 from streams.settings import Settings
 from streams.store.client import connect

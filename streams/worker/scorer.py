@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from faust.types import TP
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Evaluator
 from schemas.expectation import TaskTruth
 from schemas.item import Taken, began_ns, items_of, signal_of_item
 from schemas.ledger import LedgerRow

@@ -7,9 +7,10 @@ A law raises AssertionError where the evaluators break it. `test_evaluator_laws`
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from evaluators.base import COMMON_CODES, Combining, Evaluator
+from evaluators.base import COMMON_CODES
 from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge, judge_span
+from evaluators.protocols import Combining, Evaluator
 from schemas.result import TRAJECTORY_STEP, Result
 from schemas.span import RawSpan, Span
 from schemas.trajectory import OVER_CAP, Step, Trajectory

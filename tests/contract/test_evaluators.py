@@ -3,18 +3,19 @@
 Nothing to judge, one step, no root, ten thousand steps, over the cap, an evaluator that throws, one that is switched off.
 """
 
-import inspect
 from typing import Any
 
 import pytest
 
 from evaluators import base
-from evaluators.base import COMMON_CODES, Combining, Contextual, SpanLocal
+from evaluators.base import COMMON_CODES
 from evaluators.catalogue import EVALUATORS
 from evaluators.folding.plan import plan
 from evaluators.judge import judge, judge_span
+from evaluators.protocols import Combining, Contextual, SpanLocal
 from schemas.registry import EVALUATOR_NAMES
 from schemas.trajectory import OVER_CAP
+from streams.console.evaluators import definition_of
 from tests.builders import llm_span, root_span, tool, tool_span, trajectory, truth, workflow
 
 SHOP = workflow(
@@ -157,7 +158,7 @@ def test_several_that_throw_are_an_error_each():
 
 @pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda e: type(e).__name__)
 def test_every_evaluator_is_defined_in_its_docstring(evaluator):
-    said = inspect.getdoc(type(evaluator)) or ""
+    said = definition_of(evaluator)
     assert "Counts:" in said
     for code in evaluator.reason_codes - COMMON_CODES:
         assert code in said, code

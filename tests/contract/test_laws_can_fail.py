@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import Phase, given, settings
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Evaluator
 from tests.contract import laws, toys
 from tests.contract.generated import Case, cases
 from tests.contract.laws import LAWS, Law

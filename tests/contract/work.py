@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from evaluators.base import Combining, Evaluator
 from evaluators.folding.evaluation import Evaluation
+from evaluators.protocols import Combining, Evaluator
 from schemas.trajectory import Step, Trajectory
 from tests.builders import llm_span, span, tool_span, trajectory
 from tests.contract.generated import REGISTRY, TRUTHS

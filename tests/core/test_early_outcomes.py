@@ -1,7 +1,7 @@
 """Outcomes before the decision: the first attempt of a step counts once, for the rules that ask for it and for no other."""
 
-from evaluators.base import SpanLocal
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import SpanLocal
 from schemas.outcome import Outcome, StepOutcome, StepRecord, decode, encode, steps_of
 from schemas.registry import SPAN_LOCAL_NAMES, parse_registry
 from schemas.rules import parse_rules

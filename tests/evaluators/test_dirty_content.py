@@ -1,6 +1,5 @@
 """Content as it really comes: whatever messages, arguments and results hold, evaluators that read them answer."""
 
-import inspect
 import json
 
 import pytest
@@ -13,6 +12,7 @@ from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from evaluators.provenance import ArgumentProvenance
 from evaluators.reasoning import ReasoningQuality
+from streams.console.evaluators import definition_of
 from tests.builders import root_span, span, tool, tool_span, trajectory, workflow
 
 READERS = (ArgumentProvenance(), EntityConsistency(), ReasoningQuality())
@@ -116,7 +116,7 @@ def test_no_content_throws_and_results_do_not_depend_on_when_they_are_asked_for(
 
 @pytest.mark.parametrize("evaluator", READERS, ids=lambda e: e.name)
 def test_every_reason_code_is_in_the_definition(evaluator):
-    said = inspect.getdoc(type(evaluator)) or ""
+    said = definition_of(evaluator)
     assert all(part in said for part in ("Counts:", "Does not count:", "Fails:", "Unscored:"))
     assert [code for code in evaluator.reason_codes - COMMON_CODES if code not in said] == []
 

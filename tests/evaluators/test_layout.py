@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluators.folding.layout import Layout
+from schemas.result import Judgement, Result
 
 # At each asking: how many steps came, and of which steps the two evaluators say what.
 ASKINGS = st.lists(
@@ -12,6 +13,13 @@ ASKINGS = st.lists(
     ),
     max_size=8,
 )
+
+
+SAID = Judgement("pass", 1.0, "trace")
+
+
+def row(reason):
+    return Result(b"", "", "", "", "1", "pass", 1.0, "trace", "", reason, "", 0)
 
 
 def first_change(before, after):
@@ -23,8 +31,10 @@ def first_change(before, after):
 def test_what_was_laid_out_before_shows_nowhere(askings):
     layout, settled, before = Layout(), [], [{}, {}]
     for came, said in askings:
-        settled += [[f"settled {len(settled) + n}"] * (n % 2) for n in range(came)]
-        late = [{k: (None, f"{k} {who} {v}") for k, v in of.items() if k < len(settled)} for who, of in enumerate(said)]
+        settled += [[row(f"settled {len(settled) + n}")] * (n % 2) for n in range(came)]
+        late = [
+            {k: (SAID, row(f"{k} {who} {v}")) for k, v in of.items() if k < len(settled)} for who, of in enumerate(said)
+        ]
         told = list(layout.rows(settled, late, first_change(before, late)))
         assert told == Layout().rows(settled, late, 0)
         before = late

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
+from evaluators.protocols import Evaluator
 from schemas.item import Item, began_ns
 from schemas.log_record import LogRecord
 from schemas.naming import Watched

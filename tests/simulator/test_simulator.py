@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.pure import needs_sources
 from tests.simulator.bugs import BUGS
 from tests.simulator.run import FAULTS, first_caught, problems
 
@@ -20,6 +21,7 @@ def test_nothing_is_found_and_every_kind_of_fault_happened() -> None:
     assert [name for name in FAULTS if not happened[name]] == []
 
 
+@needs_sources
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_planted_bug_is_caught_by_a_schedule_that_the_code_passes(bug: str) -> None:
     caught = first_caught(bug, 0, SEEDS_A_BUG)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from evaluators.base import Evaluator
 from evaluators.catalogue import EVALUATORS
 from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
+from evaluators.protocols import Evaluator
 from schemas.span import Span
 from schemas.trajectory import TraceKey, Trajectory
 from streams.core.assemble import assemble

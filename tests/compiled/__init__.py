@@ -1,0 +1,1 @@
+"""The hot path as C: when it may be imported, and that it says what the sources say."""
