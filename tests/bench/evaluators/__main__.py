@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from evaluators.catalogue import EVALUATORS
+from schemas.compiled import IS_COMPILED
 from tests.bench.evaluators import bfcl, curve, quality, rivals, side_by_side, speed
 from tests.bench.evaluators.data import Recorded, shared
 from tests.bench.evaluators.report import Section, markdown, missed, show
@@ -87,7 +88,8 @@ def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[
 
 def _head() -> str:
     machine = (
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs"
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs, "
+        + ("hot path compiled" if IS_COMPILED else "hot path not compiled")
     )
     names = ", ".join(dict.fromkeys(e.name for e in EVALUATORS))
     return (
