@@ -6,16 +6,20 @@ the stack's supervision lives on the loop that started it.
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.local.ports import ANY, PortsAsked
 from streams.local.stack import STORES, LocalStack
-from tests.integration.pipeline import Recorded, record
+from streams.settings import Settings
+from streams.store.client import connect, quote
+from streams.topics import ensure_topics, kafka_options, specs
+from tests.integration.pipeline import Recorded, apart, record
 
 HERE = Path(__file__).parent
 FREE_PORTS = PortsAsked(ANY, ANY, ANY)
@@ -46,20 +50,64 @@ def no_addresses_from_outside() -> Iterable[None]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
-    """Broker and ClickHouse, started once for the session. For faults take `new_stack`: others use this one."""
+    """Broker and ClickHouse, started once for the session. For faults of theirs take `new_stack`: others use these."""
     data_dir = tmp_path_factory.mktemp("shared stack")
     async with LocalStack(data_dir, parts=STORES, ports=FREE_PORTS, broker_options=CHAOS) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def own_topics(stack: LocalStack) -> AsyncIterator[Settings]:
+    """Topics, consumer groups and a database of the test's own on the session's broker and ClickHouse."""
+    settings = apart(stack.settings)
+    await ensure_topics(settings)
+    yield settings
+    await forget(settings)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_parts(stack: LocalStack, tmp_path: Path) -> AsyncIterator[NewStack]:
+    """Starts parts of the test's own on such topics and such a database: `await own_parts("scorer", environment=...)`."""
+    async with AsyncExitStack() as running:
+
+        async def start(*parts: str, **options: Any) -> LocalStack:
+            settings = apart(stack.settings)
+            running.push_async_callback(forget, settings)
+            options = {"settings": settings, "parts": parts, "ports": FREE_PORTS, **options}
+            return await running.enter_async_context(killed(LocalStack(tmp_path / "own parts", **options)))
+
+        yield start
+
+
+@asynccontextmanager
+async def killed(stack: LocalStack) -> AsyncIterator[LocalStack]:
+    """Running, and at its end killed: that parts stop well, test_interrupt.py and test_stack_console.py show."""
+    async with stack:
+        yield stack
+        for name in stack.parts:
+            if name != "broker":  # whose first clean stop writes the cache that halves its later starts
+                stack.kill(name, restarts=False)
+
+
+async def forget(settings: Settings) -> None:
+    """Take the topics and the database away, which the session's servers would carry along."""
+    admin = AIOKafkaAdminClient(**kafka_options(settings))
+    await admin.start()
+    await admin.delete_topics([spec.name for spec in specs(settings)])
+    await admin.close()
+    client = connect(settings, database="default")
+    client.command(f"DROP DATABASE IF EXISTS {quote(settings.clickhouse_database)}")
+    client.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def new_stack(tmp_path: Path) -> AsyncIterator[NewStack]:
-    """Starts a stack of the test's own, stopped at its end: `await new_stack(parts=..., environment=...)`."""
+    """Starts a stack of the test's own, broker and store with it: `await new_stack(parts=..., environment=...)`."""
     async with AsyncExitStack() as running:
 
         async def start(data_dir: Path | None = None, **options: Any) -> LocalStack:
             options = {"parts": STORES, "ports": FREE_PORTS, "broker_options": CHAOS, **options}
-            return await running.enter_async_context(LocalStack(data_dir or tmp_path / "own stack", **options))
+            return await running.enter_async_context(killed(LocalStack(data_dir or tmp_path / "own stack", **options)))
 
         yield start
 

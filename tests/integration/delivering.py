@@ -18,10 +18,10 @@ from schemas.alert import Pipeline
 from schemas.cloud_event import to_cloud_event
 from streams.alerter import partition_log
 from streams.delivery.message import Message
+from streams.local.parts import variables
 from streams.settings import Settings
-from streams.topics import ensure_topics, kafka_options
+from streams.topics import kafka_options
 from tests.delivery.events import FIRING, RESOLVED, UPDATED, message
-from tests.integration.conftest import NewStack
 
 FAST = {"STEPWATCH_SESSION_TIMEOUT_S": "3", "STEPWATCH_HEARTBEAT_INTERVAL_S": "1"}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -38,13 +38,6 @@ async def until(said: str, there: Callable[[], Any], deadline_s: float = DEADLIN
             return
         assert loop.time() < end, f"not {said} after {deadline_s} s"
         await asyncio.sleep(0.1)
-
-
-async def broker(new_stack: NewStack) -> Settings:
-    """A broker of the test's own, with all topics."""
-    settings = (await new_stack(parts=("broker",))).settings
-    await ensure_topics(settings)
-    return settings
 
 
 def webhook(name: str, port: int, **more: str) -> str:
@@ -70,10 +63,9 @@ class Deliverer:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        addresses = {"STEPWATCH_BOOTSTRAP_SERVERS": self.settings.bootstrap_servers, "SIGNING": SECRET}
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "streams.console", "deliver", "--targets", str(self._file)),
-            env={**os.environ, **FAST, **addresses},
+            env={**os.environ, **variables(self.settings), **FAST, "SIGNING": SECRET},
             stderr=self._log,
         )
 

@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.topic_record import split_record
+from streams.local.parts import variables
 from streams.local.stack import LocalStack
 from streams.settings import Settings
 from streams.store.client import connect
@@ -70,14 +72,16 @@ def command(*arguments: str | Path, env: dict[str, str] | None = None) -> str:
     return done.stdout + done.stderr
 
 
+def apart(settings: Settings) -> Settings:
+    """The same broker and store, with topics, consumer groups and a database that nobody else has."""
+    name = f"test_{uuid4().hex}"
+    own = [field for field in Settings.model_fields if field.endswith(("_topic", "_group"))]
+    named = {field: f"{name}.{getattr(settings, field)}" for field in own}
+    return settings.model_copy(update={**named, "clickhouse_database": name, "spans_partitions": 6})
+
+
 def environment(stack: LocalStack) -> dict[str, str]:
-    settings = stack.settings
-    return {
-        "STEPWATCH_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        "STEPWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
-        "STEPWATCH_GATEWAY_PORT": str(settings.gateway_port),
-        **FAST,
-    }
+    return {**variables(stack.settings), **FAST}
 
 
 async def run(stack: LocalStack, *arguments: str | Path, more: dict[str, str] | None = None) -> str:

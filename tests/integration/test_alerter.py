@@ -17,6 +17,7 @@ from schemas.rules import parse_rules
 from streams.alerter import partition_log, subscriber
 from streams.config_log import publish_config
 from streams.core.alerting import Alerting
+from streams.local.parts import variables
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.topics import kafka_options
@@ -110,7 +111,7 @@ async def told(settings: Settings) -> str:
     """What `stepwatch alerts tail` shows of all that was published."""
     tail = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.console", "alerts", "tail", "--from-start", "--no-follow"),
-        env={**os.environ, "STEPWATCH_BOOTSTRAP_SERVERS": settings.bootstrap_servers},
+        env={**os.environ, **variables(settings)},
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await tail.communicate()
@@ -134,10 +135,10 @@ async def workflow_of() -> AsyncIterator[Callable[[Settings], Workflow]]:
 
 
 async def test_a_break_and_its_repair_are_told_once_in_every_place(
-    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow]
+    own_parts: NewStack, workflow_of: Callable[[Settings], Workflow]
 ) -> None:
     """Topic, compacted state, store and command line. While the alerter is killed or fenced: test_scenarios.py."""
-    stack = await new_stack(parts=PARTS, environment=FAST)
+    stack = await own_parts("alerter", environment=FAST)
     settings = stack.settings
     await publish_config(settings, None, SHORT_HOLD)
     workflow = workflow_of(settings)
@@ -194,9 +195,9 @@ async def test_while_the_store_is_away_alerts_go_out_and_their_history_follows(
 
 
 async def test_a_record_that_nobody_can_read_goes_to_the_dlq_and_its_neighbours_count(
-    new_stack: NewStack, workflow_of: Callable[[Settings], Workflow]
+    own_parts: NewStack, workflow_of: Callable[[Settings], Workflow]
 ) -> None:
-    stack = await new_stack(parts=PARTS, environment=FAST)
+    stack = await own_parts("alerter", environment=FAST)
     settings = stack.settings
     await publish_config(settings, None, SHORT_HOLD)
     producer = AIOKafkaProducer(**kafka_options(settings))

@@ -16,7 +16,7 @@ from schemas.span import CLOCK_SUSPECT, INVALID_UTF8
 from streams.local.stack import LocalStack
 from streams.topics import kafka_options
 from tests.integration.conftest import NewStack
-from tests.integration.pipeline import FAST, LEDGER, PARTS, query, records_of, run, until
+from tests.integration.pipeline import FAST, LEDGER, query, records_of, run, until
 
 DAY_NS = 86_400_000_000_000
 NOW_NS = 1_790_000_000_000_000_000
@@ -62,8 +62,8 @@ def add(spans: Any, n: int, start: int = NOW_NS, trace_id: bytes | None = None, 
         span.attributes.add(key=key).value.string_value = value
 
 
-async def test_bad_spans_cost_none_of_their_neighbours(new_stack: NewStack, tmp_path: Path) -> None:
-    stack = await new_stack(parts=PARTS, environment=FAST)
+async def test_bad_spans_cost_none_of_their_neighbours(own_parts: NewStack, tmp_path: Path) -> None:
+    stack = await own_parts("gateway", "scorer", environment=FAST)
     registry = tmp_path / "workflows.yaml"
     registry.write_text(REGISTRY)
     await run(stack, "config", "apply", registry)

@@ -126,9 +126,9 @@ def rows(stack: LocalStack, columns: str, view: str, encoding: Encoding) -> list
 
 
 async def test_both_encodings_of_a_collector_become_the_same_spans_and_trajectories(
-    new_stack: NewStack, tmp_path: Path
+    own_parts: NewStack, tmp_path: Path
 ) -> None:
-    stack = await new_stack(parts={"broker", "clickhouse", "scorer"}, environment=FAST)
+    stack = await own_parts("scorer", environment=FAST)
     registry = tmp_path / "workflows.yaml"
     registry.write_text(REGISTRY)
     await run(stack, "config", "apply", registry)

@@ -12,8 +12,7 @@ from streams.delivery.message import Message
 from streams.delivery.senders import Sender
 from streams.delivery.verdict import OK, Answer
 from streams.settings import Settings
-from tests.integration.conftest import NewStack
-from tests.integration.delivering import broker, ends, in_order, is_placed, offsets, publish, stories, until
+from tests.integration.delivering import ends, in_order, is_placed, offsets, publish, stories, until
 
 TARGETS = parse_targets("targets: [{name: a, file: {path: unused}}]\nroutes: [{to: [a]}]", "t.yaml")
 
@@ -46,8 +45,8 @@ async def courier(settings: Settings, door: Door, waiting_max: int = 1_000) -> A
         await log.stop()
 
 
-async def test_before_a_target_that_does_not_answer_no_more_than_the_bound_is_held(new_stack: NewStack) -> None:
-    settings, door = await broker(new_stack), Door()
+async def test_before_a_target_that_does_not_answer_no_more_than_the_bound_is_held(own_topics: Settings) -> None:
+    settings, door = own_topics, Door()
     messages = stories(20)
     async with courier(settings, door, waiting_max=7) as held:
         await until("placed", lambda: is_placed(settings, "a"))
@@ -71,9 +70,9 @@ async def test_before_a_target_that_does_not_answer_no_more_than_the_bound_is_he
 
 
 async def test_partitions_that_move_between_couriers_take_their_place_and_their_log_with_them(
-    new_stack: NewStack,
+    own_topics: Settings,
 ) -> None:
-    settings, door = await broker(new_stack), Door()
+    settings, door = own_topics, Door()
     door.open.set()
     messages = stories(40)
     firing, updated, resolved = messages[:40], messages[40:80], messages[80:]

@@ -15,6 +15,7 @@ import pytest
 
 from streams.delivery.attempts import IN_FLIGHT_MAX
 from streams.delivery.webhook import read_key, sign
+from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.delivery import servers
 from tests.delivery.events import FIRING, RESOLVED, message
@@ -22,7 +23,6 @@ from tests.delivery.servers import Behaviour, Server, serving
 from tests.integration.conftest import NewStack
 from tests.integration.delivering import (
     SECRET,
-    broker,
     dead_letters,
     delivering,
     ends,
@@ -49,9 +49,9 @@ ENDPOINTS: dict[str, tuple[Behaviour, bool]] = {
 
 
 async def test_bad_endpoints_delay_no_other_and_each_event_ends_delivered_or_as_a_dead_letter(
-    new_stack: NewStack, tmp_path: Path
+    own_topics: Settings, tmp_path: Path
 ) -> None:
-    settings = await broker(new_stack)
+    settings = own_topics
     messages = stories(8)
     ids = [m.event.id for m in messages]
     quick = {"timeout": "500ms", "rate_per_s": "200", "retry": "{first: 100ms, most: 500ms, give_up_after: 6s}"}
@@ -105,9 +105,9 @@ async def test_bad_endpoints_delay_no_other_and_each_event_ends_delivered_or_as_
 
 
 async def test_killed_in_the_middle_nothing_is_lost_and_only_what_was_open_comes_again(
-    new_stack: NewStack, tmp_path: Path
+    own_topics: Settings, tmp_path: Path
 ) -> None:
-    settings = await broker(new_stack)
+    settings = own_topics
     messages = stories(60)
     ids = {m.event.id for m in messages}
     kills, stops, bad = 3, 2, 4
@@ -137,8 +137,8 @@ async def test_killed_in_the_middle_nothing_is_lost_and_only_what_was_open_comes
     assert not (await dead_letters(settings))
 
 
-async def test_alertmanager_is_told_again_after_a_restart_of_what_fires(new_stack: NewStack, tmp_path: Path) -> None:
-    settings = await broker(new_stack)
+async def test_alertmanager_is_told_again_after_a_restart_of_what_fires(own_topics: Settings, tmp_path: Path) -> None:
+    settings = own_topics
     firing, other = message(FIRING, alert_key="a" * 32), message(FIRING, alert_key="b" * 32)
     late = FIRING.time_ms + 10**12  # nothing of this expires
     firing, other = (message(m.event, expires_ms=late) for m in (firing, other))

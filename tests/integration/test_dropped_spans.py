@@ -44,9 +44,9 @@ async def put(stack: LocalStack, n: int, service: str) -> None:
 
 
 async def test_what_is_dropped_is_accounted_for_and_what_is_not_sampled_counts_nowhere(
-    new_stack: NewStack, tmp_path: Path
+    own_parts: NewStack, tmp_path: Path
 ) -> None:
-    stack = await new_stack(parts={"broker", "clickhouse", "scorer"}, environment=FAST)
+    stack = await own_parts("scorer", environment=FAST)
     config = tmp_path / "workflows.yaml"
     config.write_text(CONFIG)
     await run(stack, "config", "apply", config)

@@ -6,14 +6,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from streams.topics import kafka_options
 from streams.worker.sink import DEAD_BYTES_MAX
 from tests.integration.conftest import NewStack
-from tests.integration.pipeline import FAST, PARTS, query, until
+from tests.integration.pipeline import FAST, query, until
 from tests.integration.test_bad_input import add
 
 GARBAGE = b"\xff" * (12 << 20)  # fits the topic compressed, and no request of ours as it is
 
 
-async def test_twelve_mebibytes_of_garbage_cost_no_neighbour(new_stack: NewStack) -> None:
-    stack = await new_stack(parts=PARTS, environment=FAST)
+async def test_twelve_mebibytes_of_garbage_cost_no_neighbour(own_parts: NewStack) -> None:
+    stack = await own_parts("gateway", "scorer", environment=FAST)
     good = ExportTraceServiceRequest()
     add(good.resource_spans.add().scope_spans.add().spans, 1)
     producer = AIOKafkaProducer(

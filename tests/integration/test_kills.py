@@ -23,7 +23,6 @@ from tests.integration.pipeline import (
     DONE,
     FAST,
     LEDGER,
-    PARTS,
     PUBLISHED,
     Recorded,
     difference,
@@ -83,9 +82,9 @@ KILLS = ("after_spans:2", "after_trajectories:2", "after_outcomes:2", "root_unde
 
 
 async def test_a_scorer_killed_anywhere_ends_in_the_same_rows_and_is_counted_once(
-    new_stack: NewStack, recorded: Recorded, tmp_path: Path
+    own_parts: NewStack, recorded: Recorded, tmp_path: Path
 ) -> None:
-    stack = await new_stack(parts=(PARTS | {"alerter"}) - {"scorer"}, environment={**FAST, **ALERTER})
+    stack = await own_parts("gateway", "alerter", environment={**FAST, **ALERTER})
     settings = stack.settings
     rules = tmp_path / "rules.yaml"
     rules.write_text(COUNTS_RUNS)

@@ -19,7 +19,7 @@ from streams.store.writer import Writer
 from streams.topics import kafka_options
 from tests.gateway.fakes import request, span
 from tests.integration.conftest import NewStack
-from tests.integration.pipeline import FAST, PARTS, query, run, until
+from tests.integration.pipeline import FAST, query, run, until
 
 NOW_LATER = "SELECT max(written_at) < now() FROM gateway_ledger"
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
@@ -86,8 +86,8 @@ async def words_later(stack: LocalStack, killed: str) -> None:
             await asyncio.sleep(0.3)
 
 
-async def test_both_sides_close_over_a_gateway_that_is_killed(new_stack: NewStack) -> None:
-    stack = await new_stack(parts=PARTS, environment=FAST)
+async def test_both_sides_close_over_a_gateway_that_is_killed(own_parts: NewStack) -> None:
+    stack = await own_parts("gateway", "scorer", environment=FAST)
     topic = stack.settings.spans_topic
     assert await post(stack, request(span(1), span(2), span(3, trace=2), span(4, trace_id=b"bad"))) == 200
     await until(stack, TOLD, [3, 1])

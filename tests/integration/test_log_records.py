@@ -62,8 +62,8 @@ def verdicts(stack: LocalStack, trace: int) -> list[tuple[str, ...]]:
     return [(row[0][-1], *row[1:]) for row in found]
 
 
-async def test_content_in_log_records_is_judged_stored_and_accounted_for(new_stack: NewStack, tmp_path: Path) -> None:
-    stack = await new_stack(parts={"broker", "clickhouse", "scorer"}, environment={**FAST, **SETTLE})
+async def test_content_in_log_records_is_judged_stored_and_accounted_for(own_parts: NewStack, tmp_path: Path) -> None:
+    stack = await own_parts("scorer", environment={**FAST, **SETTLE})
     registry = tmp_path / "workflows.yaml"
     registry.write_text(REGISTRY)
     await run(stack, "config", "apply", registry)

@@ -29,8 +29,8 @@ from tests.shared import shared
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def pipeline(new_stack: NewStack, recorded: Recorded) -> LocalStack:
-    stack = await new_stack(parts=PARTS, environment=FAST)
+async def pipeline(own_parts: NewStack, recorded: Recorded) -> LocalStack:
+    stack = await own_parts("gateway", "scorer", environment=FAST)
     await prepare(stack, recorded)
     return stack
 

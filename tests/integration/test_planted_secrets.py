@@ -29,9 +29,9 @@ PAY = {
 
 
 @pytest.mark.parametrize("level", ["mask", "strict"])
-async def test_no_planted_secret_passes_the_scorer(new_stack: NewStack, tmp_path: Path, level: str) -> None:
+async def test_no_planted_secret_passes_the_scorer(own_parts: NewStack, tmp_path: Path, level: str) -> None:
     secret = {"STEPWATCH_REDACTION_SECRET": "a secret of some length"}
-    stack = await new_stack(parts={"broker", "clickhouse", "gateway"}, environment=FAST)
+    stack = await own_parts("gateway", environment=FAST)
     registry = tmp_path / "workflows.yaml"
     tools = [
         {
@@ -80,7 +80,8 @@ async def _where(stack: LocalStack, needles: list[str]) -> list[str]:
     ):
         text = "\n".join(str(row) for row in query(stack, f"SELECT * FROM `{table}`"))
         found += [str(table) for needle in needles if needle in text]
-    for topic in ("eval.outcomes", "eval.alerts", "eval.dlq", "eval.alert-state"):
-        text = b"\n".join(record.value or b"" for record in await records_of(stack.settings, topic))
+    settings = stack.settings
+    for topic in (settings.outcomes_topic, settings.alerts_topic, settings.dlq_topic, settings.alert_state_topic):
+        text = b"\n".join(record.value or b"" for record in await records_of(settings, topic))
         found += [topic for needle in needles if re.search(re.escape(needle).encode(), text)]
     return found

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from streams.topics import ensure_topics, kafka_options
-from tests.integration.conftest import NewStack
+from streams.local.parts import variables
+from streams.settings import Settings
+from streams.topics import kafka_options
 
 STUCK = """
 import asyncio, faust, uvloop
@@ -39,16 +40,14 @@ faust.Worker(app, loop=loop, override_logging=False, redirect_stdouts=False, qui
 """
 
 
-async def test_a_worker_that_stands_still_ends_itself(new_stack: NewStack, tmp_path: Path) -> None:
-    settings = (await new_stack(parts=("broker",))).settings
-    await ensure_topics(settings)
-    producer = AIOKafkaProducer(**kafka_options(settings))
+async def test_a_worker_that_stands_still_ends_itself(own_topics: Settings, tmp_path: Path) -> None:
+    producer = AIOKafkaProducer(**kafka_options(own_topics))
     await producer.start()
-    await producer.send_and_wait(settings.spans_topic, b"x", partition=0)
+    await producer.send_and_wait(own_topics.spans_topic, b"x", partition=0)
     await producer.stop()
     program = tmp_path / "stuck.py"
     program.write_text(STUCK)
-    quick = {"STEPWATCH_BOOTSTRAP_SERVERS": settings.bootstrap_servers, "STEPWATCH_WATCHDOG_STALL_S": "8"}
+    quick = {**variables(own_topics), "STEPWATCH_WATCHDOG_STALL_S": "8"}
     root = str(Path(__file__).parents[2])
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, str(program)),
@@ -59,5 +58,5 @@ async def test_a_worker_that_stands_still_ends_itself(new_stack: NewStack, tmp_p
     out, err = await asyncio.wait_for(worker.communicate(), 90)
     assert b"got a chunk" in out
     assert worker.returncode == 1
-    assert b"otlp_spans-0: nothing done for" in err
+    assert f"{own_topics.spans_topic}-0: nothing done for".encode() in err
     assert b"stopping, to be started anew" in err

@@ -30,9 +30,9 @@ async def put(stack: LocalStack, trace: int, *spans: tuple[int, int, str, dict[s
 
 
 async def test_open_runs_are_named_by_the_rules_of_the_moment_they_are_decided(
-    new_stack: NewStack, tmp_path: Path
+    own_parts: NewStack, tmp_path: Path
 ) -> None:
-    stack = await new_stack(parts={"broker", "clickhouse", "scorer"}, environment=FAST)
+    stack = await own_parts("scorer", environment=FAST)
     call, root = (2, 1, "execute_tool pay", PAY), (1, 0, "invoke_agent", ROOT)
     await put(stack, 1, call, root)
     await until(stack, "SELECT countIf(final) FROM v1_trajectories", [1])
