@@ -4,6 +4,7 @@ A topic is made only where it is missing; an existing one is never altered, only
 `eval.outcomes` must carry the broker's append time: windows and alert buckets run on it (architecture 6.1).
 """
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from streams.console.errors import UserError
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
+TOLD_WITHIN_S, TOLD_POLL_S = 30.0, 0.05
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 CREATE_TIME = (
     "topic {name} has message.timestamp.type={kind}, but windows need the broker's append time: run `kafka-configs.sh "
@@ -148,7 +150,8 @@ def _complaints() -> Iterator[list[str]]:
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
-    """Make the topics that are missing; return their names. Raises UserError when the broker refuses."""
+    """Make the topics that are missing and wait until the broker tells of them; return their names. Raises UserError when the
+    broker refuses."""
     admin = await _admin(settings)
     try:
         existing = set(await admin.list_topics())
@@ -162,9 +165,22 @@ async def ensure_topics(settings: Settings) -> list[str]:
             for name, code, *message in answer.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise UserError(f"the broker refused to make topic {name}: {message[0] if message else code}")
+            await _until_told(admin, [spec.name for spec in missing])
         return [spec.name for spec in missing]
     finally:
         await admin.close()
+
+
+async def _until_told(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """The controller makes a topic, and a moment later the brokers know it: who asks in between is told that it is not there."""
+    try:
+        async with asyncio.timeout(TOLD_WITHIN_S):
+            while any(topic["error_code"] for topic in await admin.describe_topics(names)):
+                await asyncio.sleep(TOLD_POLL_S)
+    except TimeoutError as error:
+        raise UserError(
+            f"the topics are made, but the broker does not tell of them in {TOLD_WITHIN_S:.0f} s"
+        ) from error
 
 
 async def check_topics(settings: Settings) -> list[str]:

@@ -71,12 +71,20 @@ async def own_parts(stack: LocalStack, tmp_path: Path) -> AsyncIterator[NewStack
     async with AsyncExitStack() as running:
 
         async def start(*parts: str, **options: Any) -> LocalStack:
-            settings = apart(stack.settings)
-            running.push_async_callback(forget, settings)
-            options = {"settings": settings, "parts": parts, "ports": FREE_PORTS, **options}
-            return await running.enter_async_context(killed(LocalStack(tmp_path / "own parts", **options)))
+            return await running.enter_async_context(beside(stack, tmp_path / "own parts", *parts, **options))
 
         yield start
+
+
+@asynccontextmanager
+async def beside(stack: LocalStack, folder: Path, *parts: str, **options: Any) -> AsyncIterator[LocalStack]:
+    """Parts on a stack's broker and store that nobody else sees."""
+    settings = apart(stack.settings)
+    try:
+        async with killed(LocalStack(folder, settings, parts=parts, ports=FREE_PORTS, **options)) as running:
+            yield running
+    finally:
+        await forget(settings)
 
 
 @asynccontextmanager

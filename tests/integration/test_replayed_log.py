@@ -1,6 +1,7 @@
 """`stepwatch replay` on a real broker and a real ClickHouse: the same rows, beside the live ones, and nobody else notices."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,10 @@ import yaml
 
 from streams.local.stack import LocalStack
 from streams.store.client import connect
-from tests.integration.conftest import NewStack
+from tests.integration.conftest import beside
 from tests.integration.pipeline import (
     DONE,
     FAST,
-    PARTS,
     PUBLISHED,
     Recorded,
     command,
@@ -27,19 +27,18 @@ from tests.integration.pipeline import (
     until,
 )
 
-SHADOW = {"STEPWATCH_CLICKHOUSE_DATABASE": "stepwatch_replay"}
-IN_SHADOW = "SELECT {} FROM stepwatch_replay.trajectories FINAL"
 
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def live(new_stack: NewStack, recorded: Recorded) -> LocalStack:
-    """The recorded runs, judged."""
-    stack = await new_stack(parts=PARTS, environment=FAST)
-    await prepare(stack, recorded)
-    await run(stack, "send", recorded.traces)
-    await until(stack, DONE, [200, 200, 3818])
-    await until(stack, PUBLISHED, [200])
-    return stack
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def live(
+    stack: LocalStack, recorded: Recorded, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LocalStack]:
+    """The recorded runs, judged; no test here changes them."""
+    async with beside(stack, tmp_path_factory.mktemp("live"), "gateway", "scorer", environment=FAST) as live:
+        await prepare(live, recorded)
+        await run(live, "send", recorded.traces)
+        await until(live, DONE, [200, 200, 3818])
+        await until(live, PUBLISHED, [200])
+        yield live
 
 
 async def test_rows_of_a_replay_equal_the_live_ones_and_nothing_is_published(
@@ -51,8 +50,7 @@ async def test_rows_of_a_replay_equal_the_live_ones_and_nothing_is_published(
     assert "200  runs say the same" in said
     assert said.count("runs ") == 1, said
     assert rows_of(live) == before, "the live rows stay what they are"
-    shadow = live.settings.model_copy(update={"clickhouse_database": SHADOW["STEPWATCH_CLICKHOUSE_DATABASE"]})
-    client = connect(shadow)
+    client = connect(live.settings, database=f"{live.settings.clickhouse_database}_replay")
     columns = "trace_id, span_id, evaluator, verdict, score, reason"
     ask = f"SELECT {columns} FROM v1_results ORDER BY ALL"
     assert client.query(ask).result_rows == query(live, ask)
@@ -63,7 +61,8 @@ async def test_rows_of_a_replay_equal_the_live_ones_and_nothing_is_published(
     with pytest.raises(AssertionError, match="is there already"):
         await run(live, "replay", "--from", "0")
     assert "is dropped" in await run(live, "replay", "--drop")
-    assert query(live, "SELECT count() FROM system.databases WHERE name = 'stepwatch_replay'") == [(0,)]
+    there = "SELECT count() FROM system.databases WHERE name = concat(currentDatabase(), '_replay')"
+    assert query(live, there) == [(0,)]
     assert rows_of(live) == before
 
     said = await run(live, "replay", "--from", "0", "--workflows", _stricter(recorded, tmp_path))
@@ -78,7 +77,7 @@ async def test_a_piece_of_the_log_is_told_apart_from_what_lies_outside(live: Loc
     said = await run(live, "replay", "--from", middle.isoformat(), "--namespace", "late_half")
     kinds = {line.split(maxsplit=2)[2]: int(line.split()[0]) for line in said.splitlines() if " runs " in line}
     assert not any("missing" in kind or "other verdicts" in kind for kind in kinds), said
-    assert sum(kinds.values()) == query(live, "SELECT count() FROM stepwatch_late_half.trajectories FINAL")[0][0]
+    assert sum(kinds.values()) == _in_shadow(live, "late_half")
     said = await run(live, "replay", "--from", "0", "--to", "0", "--namespace", "nothing")
     assert said.startswith("0 records of 0 partitions")
 
@@ -93,6 +92,12 @@ async def test_a_database_that_no_replay_made_is_never_dropped(stack: LocalStack
     assert client.command("EXISTS DATABASE default_mine")
     client.command("DROP DATABASE default_mine")
     client.close()
+
+
+def _in_shadow(live: LocalStack, namespace: str) -> int:
+    """How many runs a replay wrote to its database."""
+    database = f"{live.settings.clickhouse_database}_{namespace}"
+    return int(query(live, f"SELECT count() FROM {database}.trajectories FINAL")[0][0])
 
 
 def _stricter(recorded: Recorded, folder: Path) -> Path:

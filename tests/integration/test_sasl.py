@@ -3,14 +3,16 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from streams.local.stack import LocalStack
+from streams.local.stack import STORES, LocalStack
 from streams.settings import Settings
 from streams.store.migrate import migrate
-from tests.integration.conftest import NewStack
+from tests.integration.conftest import FREE_PORTS, killed
 from tests.integration.pipeline import query, until
 from tests.integration.test_bad_input import add
 from tests.integration.test_gateway import gateway_process, post
@@ -32,13 +34,14 @@ def options(port: int) -> dict[str, str]:
     }
 
 
-async def guarded(new_stack: NewStack) -> tuple[LocalStack, Settings]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[LocalStack, Settings]]:
     """A stack, and the settings that reach its broker through the guarded listener."""
-    port = free_port()
-    stack = await new_stack(broker_options=options(port))
-    await asyncio.to_thread(migrate, stack.settings)
-    changed = {"bootstrap_servers": f"127.0.0.1:{port}", "security_protocol": "SASL_PLAINTEXT"}
-    return stack, stack.settings.model_copy(update={**changed, "gateway_port": free_port()})
+    port, folder = free_port(), tmp_path_factory.mktemp("guarded")
+    async with killed(LocalStack(folder, parts=STORES, ports=FREE_PORTS, broker_options=options(port))) as stack:
+        await asyncio.to_thread(migrate, stack.settings)
+        changed = {"bootstrap_servers": f"127.0.0.1:{port}", "security_protocol": "SASL_PLAINTEXT"}
+        yield stack, stack.settings.model_copy(update={**changed, "gateway_port": free_port()})
 
 
 def environment(settings: Settings, password: str = PASSWORD) -> dict[str, str]:
@@ -63,9 +66,9 @@ async def run(settings: Settings, *command: str, password: str = PASSWORD) -> as
 
 
 async def test_parts_come_in_with_the_right_password_and_judge(
-    new_stack: NewStack, monkeypatch: pytest.MonkeyPatch
+    guarded: tuple[LocalStack, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack, settings = await guarded(new_stack)
+    stack, settings = guarded
     made = await run(settings, "topics", "apply")
     _, complained = await asyncio.wait_for(made.communicate(), 60)
     assert made.returncode == 0, complained.decode()
@@ -85,8 +88,8 @@ async def test_parts_come_in_with_the_right_password_and_judge(
             await asyncio.wait_for(process.communicate(), 30)
 
 
-async def test_a_wrong_password_is_refused_with_a_sentence(new_stack: NewStack) -> None:
-    _, settings = await guarded(new_stack)
+async def test_a_wrong_password_is_refused_with_a_sentence(guarded: tuple[LocalStack, Settings]) -> None:
+    _, settings = guarded
     process = await run(settings, "scorer", password="guessed")
     _, complained = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
