@@ -18,6 +18,7 @@ from typing import Any
 import faust
 from aiokafka import TopicPartition
 from faust.serializers.schemas import Schema
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.auth import CredentialsT
@@ -286,6 +287,15 @@ class FairQueue(ThrowableQueue[Any]):  # type: ignore[misc]
         return False
 
 
+class NoTables(TableManager):  # type: ignore[misc]
+    """Faust gives an app a second to add its tables before it joins the group. There are none, at a start as after a crash."""
+
+    async def on_start(self) -> None:
+        """Go on at once."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class LedgerApp(faust.App):  # type: ignore[misc]
     """A Faust app whose consumer is the ledger consumer."""
 
@@ -331,6 +341,7 @@ def create_ledger_app(
         consumer_metadata_max_age_ms=5_000,
         consumer_max_fetch_size=4 << 20,
         cython_optimizations=True,
+        TableManager=NoTables,
     )
 
     async def consume(stream: Any) -> None:

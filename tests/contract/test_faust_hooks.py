@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust import App
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlQueue, ThrowableQueue
@@ -24,6 +25,7 @@ HOOKS = [
     (App, "_new_transport"),
     (App, "_create_directories"),
     (App, "FlowControlQueue"),
+    (TableManager, "_update_channels"),
 ]
 
 
@@ -51,6 +53,14 @@ def test_the_fetch_wait_and_the_poll_time_of_aiokafka_can_be_set() -> None:
 def test_a_poll_asks_for_as_many_records_as_the_consumer_says_and_empties_its_fetches_in_their_order() -> None:
     assert "max_records=_consumer._max_poll_records" in inspect.getsource(driver.AIOKafkaConsumerThread.getmany)
     assert "for tp in list(self._records.keys())" in inspect.getsource(Fetcher.fetched_records)
+
+
+def test_a_start_with_tables_sleeps_and_does_no_more_than_ours() -> None:
+    _, does = inspect.getsource(TableManager.on_start).split("self.sleep(1.0)")
+    assert [line.strip() for line in does.splitlines() if "await" in line] == [
+        "await self._update_channels()",
+        "await self.recovery.start()",
+    ]
 
 
 def test_a_full_buffer_resumes_what_it_has_paused_one_by_one() -> None:

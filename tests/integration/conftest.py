@@ -78,10 +78,13 @@ async def own_parts(stack: LocalStack, tmp_path: Path) -> AsyncIterator[NewStack
 
 @asynccontextmanager
 async def beside(stack: LocalStack, folder: Path, *parts: str, **options: Any) -> AsyncIterator[LocalStack]:
-    """Parts on a stack's broker and store that nobody else sees."""
+    """Parts on a stack's broker and store that nobody else sees; with "clickhouse" among them, on a store of their own."""
     settings = apart(stack.settings)
+    theirs = {name: getattr(settings, name) for name in settings.model_fields_set}
+    if "clickhouse" in parts:
+        del theirs["clickhouse_url"]
     try:
-        async with killed(LocalStack(folder, settings, parts=parts, ports=FREE_PORTS, **options)) as running:
+        async with killed(LocalStack(folder, Settings(**theirs), parts=parts, ports=FREE_PORTS, **options)) as running:
             yield running
     finally:
         await forget(settings)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from streams.console.errors import UserError
 from streams.local.stack import STORES, LocalStack
 from streams.local.state import is_running, read_state
 from streams.settings import Settings
+from tests.integration.conftest import killed
 
 RUN = (sys.executable, "-m", "streams.local.run", "--data-dir")
 
@@ -97,15 +97,15 @@ async def test_what_was_written_is_there_after_a_stop_and_a_start(tmp_path: Path
         assert second.settings.bootstrap_servers == first.settings.bootstrap_servers
 
 
-@pytest.mark.parametrize("part", STORES)
-async def test_a_part_that_is_killed_is_started_again_and_that_is_said(new_stack, part: str):
+async def test_a_part_that_is_killed_is_started_again_and_that_is_said(new_stack):
     said: list[tuple[str, str, str]] = []
     stack = await new_stack(report=lambda *line: said.append(line))
     before = len(said)
-    stack.kill(part)
-    await eventually(lambda: (part, "ready", stack.parts[part].address) in said[before:])
-    assert [line for line in said[before:] if line[:2] == (part, "restarting")] == [
-        (part, "restarting", "killed by SIGKILL; starts again in 0.5 s")
+    for part in STORES:
+        stack.kill(part)
+    await eventually(lambda: all((part, "ready", stack.parts[part].address) in said[before:] for part in STORES))
+    assert sorted(line for line in said[before:] if line[1] == "restarting") == [
+        (part, "restarting", "killed by SIGKILL; starts again in 0.5 s") for part in STORES
     ]
     assert sql(stack.settings, "SELECT 1") == 1
 
@@ -124,23 +124,25 @@ async def test_a_second_start_on_the_same_folder_is_refused_with_where_the_first
         await LocalStack(stack.data_dir, parts={"clickhouse"}).start()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_when_the_owner_ends_no_process_is_left(tmp_path: Path, number: signal.Signals):
-    owner = await start_in_another_process(tmp_path)
-    children = processes_of(tmp_path)
+    await end_the_owner(tmp_path, number, 0)
+
+
+async def test_when_the_owner_was_killed_no_process_is_left_and_the_next_start_needs_no_help(tmp_path: Path):
+    await end_the_owner(tmp_path, signal.SIGKILL, -signal.SIGKILL)
+    async with killed(LocalStack(tmp_path, parts=STORES)) as stack:
+        assert sql(stack.settings, "SELECT 1") == 1
+
+
+async def end_the_owner(data_dir: Path, number: signal.Signals, code: int) -> None:
+    owner = await start_in_another_process(data_dir)
+    children = processes_of(data_dir)
     assert len(children) == 2
     owner.send_signal(number)
-    assert await owner.wait() == (-number if number == signal.SIGKILL else 0)
+    assert await owner.wait() == code
     await eventually(lambda: not alive(children))
-    assert not is_running(tmp_path)
-
-
-async def test_a_start_after_the_owner_was_killed_needs_no_help(tmp_path: Path):
-    owner = await start_in_another_process(tmp_path)
-    os.kill(owner.pid, signal.SIGKILL)
-    await owner.wait()
-    async with LocalStack(tmp_path, parts=STORES) as stack:
-        assert sql(stack.settings, "SELECT 1") == 1
+    assert not is_running(data_dir)
 
 
 @pytest.mark.parametrize("after_s", [0.05, 0.4, 0.9, 1.5])

@@ -6,7 +6,7 @@ All scenarios, undisturbed: `make scenarios`. With fifty kills: `make chaos-aler
 import random
 from collections.abc import Awaitable, Callable
 
-from streams.local.stack import PARTS, LocalStack
+from streams.local.stack import LocalStack
 from tests.scenarios import chaos, stage
 from tests.scenarios.scenario import read_all
 
@@ -14,9 +14,9 @@ NewStack = Callable[..., Awaitable[LocalStack]]
 KILLS, FENCES = 5, 1
 
 
-async def test_the_short_scenarios_are_told_rightly_while_the_alerter_is_killed(new_stack: NewStack) -> None:
+async def test_the_short_scenarios_are_told_rightly_while_the_alerter_is_killed(own_parts: NewStack) -> None:
     seed, scenarios = random.randrange(1_000_000), read_all(short=True)
-    stack = await new_stack(parts=PARTS, environment=chaos.ALERTER, policy=chaos.UNDYING)
+    stack = await own_parts("gateway", "scorer", "alerter", environment=chaos.ALERTER, policy=chaos.UNDYING)
     trouble = chaos.Chaos(stack, seed, kills=KILLS, fences=FENCES)
     evening = await stage.play(scenarios, stack.settings, alongside=trouble)
     assert (trouble.kills, trouble.fences) == (KILLS, FENCES)
