@@ -25,6 +25,9 @@ from streams.core.alerting import Alerting, Emitted
 from streams.core.checkpoint import ForeignCheckpoint, restore, snapshot
 from streams.settings import Settings
 from streams.worker.ledger import Chunk
+from streams.worker.position import is_of_another, note
+
+NOTE_HEADER = "stepwatch-position"  # of a checkpoint: which outcome log it is of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class PartitionOwner:
         self._alerting: Alerting | None = None
         self._undone: deque[Chunk] = deque()
         self._saved_offset = 0
+        self._topic_id: str | None = None  # of the outcome log, before it was asked for its bounds
         self._folding = asyncio.Lock()
         self._saving = asyncio.Lock()
 
@@ -124,9 +128,9 @@ class PartitionOwner:
 
     async def _restore(self) -> Alerting:
         """The fold at the newest checkpoint, or a new one at the start of the log."""
-        first, end = await partition_log.bounds(
-            self._shell.settings, self._shell.settings.outcomes_topic, self._partition
-        )
+        topic = self._shell.settings.outcomes_topic
+        self._topic_id = await partition_log.topic_id(self._shell.settings, topic)
+        first, end = await partition_log.bounds(self._shell.settings, topic, self._partition)
         alerting = await self._newest_checkpoint()
         if alerting and alerting.next_offset > end:
             log.warning(
@@ -151,6 +155,9 @@ class PartitionOwner:
             newest = record
         if newest is None or not newest.value:
             return None
+        if is_of_another(dict(newest.headers).get(NOTE_HEADER, b"").decode(), self._topic_id):
+            log.warning("partition %d: the checkpoint is of an outcome log that is gone", self._partition)
+            return None
         try:
             return restore(newest.value)
         except ForeignCheckpoint as error:
@@ -174,4 +181,5 @@ class PartitionOwner:
     async def _save(self, data: bytes) -> None:
         topic = self._shell.settings.checkpoint_topic
         key = f"{self._shell.settings.outcomes_topic}:{self._partition}".encode()
-        await self._shell.producer.send_and_wait(topic, data, key=key, partition=self._partition)
+        headers = [(NOTE_HEADER, note(self._topic_id).encode())]
+        await self._shell.producer.send_and_wait(topic, data, key=key, partition=self._partition, headers=headers)

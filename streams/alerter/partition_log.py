@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from streams.settings import Settings
+from streams.topic_ids import topic_ids
 from streams.topics import kafka_options
 
 
@@ -28,6 +30,16 @@ async def _reader(settings: Settings, tp: TopicPartition) -> AsyncIterator[tuple
         yield consumer, first[tp], end[tp]
     finally:
         await consumer.stop()
+
+
+async def topic_id(settings: Settings, topic: str) -> str | None:
+    """Which topic the name means now; None where the broker tells no ids. Raises KafkaError."""
+    client = AIOKafkaClient(**kafka_options(settings))
+    await client.bootstrap()
+    try:
+        return (await topic_ids(client, [topic])).get(topic)
+    finally:
+        await client.close()
 
 
 async def bounds(settings: Settings, topic: str, partition: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,10 +12,11 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.settings import Settings
+from streams.topic_ids import topic_ids
 from streams.topics import kafka_options
 from streams.worker.fatal import or_die
 from streams.worker.ledger import LedgerApp
-from streams.worker.watchdog import Seen, Watchdog
+from streams.worker.watchdog import Alarm, Seen, Watchdog, distrusted, made_anew
 
 LOOK_S = 5.0
 STALLED_EXIT = 1
@@ -55,9 +56,11 @@ class Guard:
         """One look. Ends the process where the worker does not work."""
         try:
             seen, unowned = await self._seen()
+            made_anew = await self._is_made_anew()
         except (KafkaError, OSError):
             return  # the clients of the worker say so themselves
-        for alarm in self._watchdog.look(time.monotonic(), seen, waiting=self._waiting(), unowned=unowned):
+        alarms = self._watchdog.look(time.monotonic(), seen, waiting=self._waiting(), unowned=unowned)
+        for alarm in (*made_anew, *self._distrusted(), *alarms):
             self._told("stepwatch.consumer.alarms", kind=alarm.kind)
             if alarm.records:
                 self._told("stepwatch.records.lost", alarm.records)
@@ -74,6 +77,18 @@ class Guard:
         places = [TopicPartition(*tp) for tp in mine]
         first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         return {tp: Seen(done, first[TopicPartition(*tp)], end[TopicPartition(*tp)]) for tp, done in mine.items()}, 0
+
+    async def _is_made_anew(self) -> list[Alarm]:
+        """Whether the topic is another one than that which this assignment began to read."""
+        began = self._app.consumer.topic_ids.get(self._topic)
+        admin, _ = self._clients or await self._connect()
+        now = (await topic_ids(admin._client, [self._topic])).get(self._topic)
+        is_another = began and now and now != began == self._app.consumer.topic_ids.get(self._topic)
+        return [made_anew(self._topic)] if is_another else []
+
+    def _distrusted(self) -> Iterator[Alarm]:
+        while offsets := self._app.consumer.distrusted:
+            yield distrusted(*offsets.popitem())
 
     async def _unowned(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> int:
         """Partitions of the topic that no member of the group has."""

@@ -7,6 +7,7 @@ their owner marked done. The law: offset committed => the owner said that all of
 All private hooks of Faust and aiokafka that Stepwatch leans on are in this file; tests/contract names each of them.
 """
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -17,6 +18,8 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.serializers.schemas import Schema
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
@@ -26,7 +29,9 @@ from faust.types.tuples import ConsumerMessage
 from mode.utils.queues import ThrowableQueue
 
 from streams.settings import Settings
+from streams.topic_ids import topic_ids
 from streams.topics import kafka_options
+from streams.worker.position import is_of_another, note
 
 CHUNK_RECORDS_MAX = 500
 CHUNK_BYTES_MAX = 512 * 1024  # one time slice of the event loop
@@ -34,6 +39,10 @@ CHUNK_BYTES_MAX = 512 * 1024  # one time slice of the event loop
 POLL_RECORDS_MAX = 4_000
 POLL_BYTES_MAX = 1 << 20
 POLL_RECORDS_FIRST = 16  # before it is known how large they are
+ASK_TRIES_MAX, ASK_AGAIN_S = (
+    20,
+    0.5,
+)  # for a topic's id, at an assignment: a broker that has just gone has a neighbour, or is back
 FETCH_WAIT_MS = 250  # Faust's fixed 1,500 would hold an idle partition's clock back by as much
 
 log = logging.getLogger(__name__)
@@ -99,6 +108,10 @@ class LedgerConsumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger: dict[TP, deque[Chunk]] = {}
+        self.topic_ids: dict[str, str] = {}  # of the topics that this assignment reads, as it began
+        self.distrusted: dict[
+            TP, int
+        ] = {}  # committed offsets that were of another topic; whoever tells of one takes it
         super().__init__(*args, **kwargs)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -225,7 +238,42 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._max_poll_records = POLL_RECORDS_FIRST
+        commit = consumer.commit
+
+        async def commit_with_note(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+            ids = self.consumer.topic_ids
+            await commit({tp: OffsetAndMetadata(at.offset, note(ids.get(tp.topic))) for tp, at in offsets.items()})
+
+        consumer.commit = commit_with_note
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """To the committed offsets, and to the beginning where nothing was committed of this topic.
+
+        Faust leaves a partition without a committed offset where it stands: what was fetched of it and is dropped now would
+        never come again.
+        """
+        return await self.call_thread(self._seek_to_trusted)  # type: ignore[no-any-return]
+
+    async def _seek_to_trusted(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        offsets = dict(await consumer.seek_to_committed())
+        committed = await consumer._coordinator.fetch_committed_offsets(list(offsets))
+        ids = self.consumer.topic_ids = await self._ids(consumer, {tp.topic for tp in offsets})  # after the offsets
+        foreign = {tp: at.offset for tp, at in committed.items() if is_of_another(at.metadata, ids.get(tp.topic))}
+        self.consumer.distrusted.update({TP(*tp): offset for tp, offset in foreign.items()})
+        anew = [tp for tp, offset in offsets.items() if tp in foreign or offset is None]
+        for tp, first in (await consumer.beginning_offsets(anew)).items() if anew else ():
+            consumer.seek(tp, first)
+            offsets[tp] = first
+        return offsets
+
+    async def _ids(self, consumer: Any, topics: set[str]) -> dict[str, str]:
+        for _ in range(ASK_TRIES_MAX):
+            with contextlib.suppress(KafkaError):
+                return await topic_ids(consumer._client, topics)
+            await asyncio.sleep(ASK_AGAIN_S)
+        return await topic_ids(consumer._client, topics)
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         records = await super()._fetch_records(consumer, *args, **options)

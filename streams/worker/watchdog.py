@@ -29,6 +29,18 @@ class Alarm(NamedTuple):
     records: int = 0  # lost
 
 
+def made_anew(topic: str) -> Alarm:
+    """The topic is another one than that which this worker reads: its place means nothing in it."""
+    said = f"topic {topic} was made anew under this worker. What it held and was not read is lost; the new one is read whole"
+    return Alarm("recreated", said, is_fatal=True)
+
+
+def distrusted(tp: TP, offset: int) -> Alarm:
+    """A committed offset was of a topic that is gone."""
+    said = f"{tp.topic}-{tp.partition}: offset {offset} is of a topic of this name that is gone; reading begins at its beginning"
+    return Alarm("recreated", said, is_fatal=False)
+
+
 class Watchdog:
     """What it saw before. `stall_s` without progress on a partition that has records, or without a partition, is too long."""
 
@@ -37,7 +49,8 @@ class Watchdog:
         self._done: dict[TP, int] = {}
         self._idle: dict[TP, tuple[float, int]] = {}  # seconds and looks without progress
         self._unowned: tuple[float, int] = (0.0, 0)
-        self._told: set[tuple[str, TP]] = set()
+        self._shorter: set[TP] = set()  # partitions that end before what was done, and of which it was told
+        self._taken: dict[TP, int] = {}  # by retention: what lies before it was told
         self._looked_s: float | None = None
 
     def look(self, now_s: float, partitions: Mapping[TP, Seen], *, waiting: bool, unowned: int = 0) -> list[Alarm]:
@@ -81,19 +94,25 @@ class Watchdog:
     def _lost(self, tp: TP, seen: Seen) -> list[Alarm]:
         """Records that this worker should have read and that are gone; each told once."""
         place = f"{tp.topic}-{tp.partition}"
-        if seen.done > seen.end and ("recreated", tp) not in self._told:
-            self._told.add(("recreated", tp))
+        if seen.done <= seen.end:
+            self._shorter.discard(tp)
+        elif tp not in self._shorter:
+            self._shorter.add(tp)
             said = (
                 f"{place} ends at {seen.end}, before what was committed ({seen.done}): the topic was made anew. What it held "
                 "and was not read is lost; reading goes on from its beginning"
             )
             return [Alarm("recreated", said, is_fatal=False)]
-        if seen.done < seen.first and ("overtaken", tp) not in self._told:
-            self._told.add(("overtaken", tp))
-            n = seen.first - seen.done
-            said = f"{place}: retention overtook this worker, {n} records are lost: keep the topic for longer, or add workers"
-            return [Alarm("overtaken", said, is_fatal=False, records=n)]
-        return []
+        if seen.first < self._taken.get(tp, 0):
+            del self._taken[tp]  # another topic
+        n = seen.first - max(seen.done, self._taken.get(tp, 0))
+        if n <= 0:
+            return []
+        self._taken[tp] = seen.first
+        said = (
+            f"{place}: retention overtook this worker, {n} records are lost: keep the topic for longer, or add workers"
+        )
+        return [Alarm("overtaken", said, is_fatal=False, records=n)]
 
     def _without(self, assigned: int, unowned: int, passed_s: float) -> list[Alarm]:
         if assigned or not unowned:

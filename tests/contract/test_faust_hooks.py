@@ -4,7 +4,9 @@ import inspect
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust import App
 from faust.tables.manager import TableManager
@@ -22,6 +24,11 @@ HOOKS = [
     (driver.Consumer, "_new_consumer_thread"),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
     (driver.AIOKafkaConsumerThread, "_fetch_records"),
+    (driver.AIOKafkaConsumerThread, "seek_to_committed"),
+    (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+    (GroupCoordinator, "fetch_committed_offsets"),
+    (AIOKafkaClient, "get_random_node"),
+    (AIOKafkaClient, "send"),
     (App, "_new_transport"),
     (App, "_create_directories"),
     (App, "FlowControlQueue"),
@@ -39,6 +46,13 @@ def test_the_consumer_keeps_its_offsets_under_these_names(name: str) -> None:
     # Annotated on the class or assigned on the way to a running consumer: instances need a broker.
     sources = [inspect.getsource(c) for c in driver.Consumer.__mro__ if c.__module__.startswith("faust")]
     assert any(name in source for source in sources)
+
+
+def test_commits_go_through_the_consumers_own_commit_and_seeks_through_its_threads() -> None:
+    source = inspect.getsource(driver.AIOKafkaConsumerThread._commit)
+    assert "await consumer.commit(aiokafka_offsets)" in source
+    assert "self._thread.seek_to_committed()" in inspect.getsource(driver.Consumer.seek_to_committed)
+    assert "self._client = " in inspect.getsource(AIOKafkaConsumer.__init__)
 
 
 def test_commits_visit_the_partitions_of_acked() -> None:

@@ -2,7 +2,7 @@
 
 from faust.types import TP
 
-from streams.worker.watchdog import Alarm, Seen, Watchdog
+from streams.worker.watchdog import Alarm, Seen, Watchdog, distrusted, made_anew
 
 ONE, TWO = TP("otlp_spans", 1), TP("otlp_spans", 2)
 
@@ -66,6 +66,24 @@ def test_a_topic_that_was_made_anew_is_told_once() -> None:
     found = look(Watchdog(20, 5), 3, {ONE: Seen(500, 0, 4)})
     assert [(alarm.kind, alarm.is_fatal) for alarm in found] == [("recreated", False)]
     assert "made anew" in found[0].sentence
+
+
+def test_a_topic_that_was_made_anew_twice_is_told_twice() -> None:
+    dog = Watchdog(20, 5)
+    seen = Seen(500, 0, 4), Seen(4, 0, 4), Seen(4, 0, 2)
+    assert [len(look(dog, 2, {ONE: each})) for each in seen] == [1, 0, 1]
+
+
+def test_retention_that_overtakes_again_is_told_and_counted_again() -> None:
+    dog = Watchdog(20, 5)
+    seen = Seen(3, 10, 20), Seen(3, 12, 20), Seen(15, 12, 20), Seen(15, 30, 40), Seen(15, 0, 20), Seen(2, 3, 20)
+    assert [sum(alarm.records for alarm in look(dog, 2, {ONE: each})) for each in seen] == [7, 2, 0, 15, 0, 1]
+
+
+def test_a_place_in_another_topic_is_worth_nothing_and_that_ends_the_worker() -> None:
+    assert made_anew("otlp_spans").is_fatal
+    assert not distrusted(ONE, 70).is_fatal
+    assert "otlp_spans-1: offset 70 is of a topic of this name that is gone" in distrusted(ONE, 70).sentence
 
 
 def test_no_partition_is_well_unless_some_belong_to_nobody() -> None:
