@@ -46,22 +46,28 @@ def replay(
     namespace: Annotated[str, typer.Option(help="Name of the shadow: the database is STORE_NAME.")] = "replay",
     workflows: Annotated[Path | None, typer.Option(help="Another registry than the one in force.")] = None,
     drop: Annotated[bool, typer.Option("--drop", help="Drop the namespace; nothing is read.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Name the namespaces that are there; nothing is read.")] = False,
     bootstrap_servers: Bootstrap = None,
     clickhouse_url: Store = None,
 ) -> None:
     """Judge a piece of the spans topic again, into tables of its own, and compare them with the live ones.
 
     By the code of the scorer, from the spans as they came; no outcomes, no alerts, no dead letters, no committed offsets. Ends at
-    the end of the topic as it was at the start. With a registry of yours it shows what that would change. An interrupted replay
-    is dropped and begun anew.
+    the end of the topic as it was at the start. With a registry of yours it shows what that would change. A replay that was
+    interrupted is named by --list, dropped and begun anew.
     """
     from streams.registry_file import read_registry
-    from streams.store.shadow import compare, make, shadow_of
+    from streams.store.shadow import compare, finish, make, namespaces, shadow_of
     from streams.store.shadow import drop as drop_shadow
 
     settings = effective(bootstrap_servers=bootstrap_servers, clickhouse_url=clickhouse_url)
     shadow = shadow_of(settings, namespace)
     console = Console(highlight=False, soft_wrap=True)
+    if list_:
+        for each in namespaces(settings):
+            state = "finished" if each.is_finished else "not finished, or not yet"
+            console.print(f"{each.name}: {state}, {each.size / 1e6:,.1f} MB")
+        return
     if drop:
         drop_shadow(settings, shadow)
         console.print(f"{shadow.clickhouse_database} is dropped")
@@ -72,7 +78,13 @@ def replay(
     registry = read_registry(workflows) if workflows else None
     first, end = place_of("--from", from_, now_ms), place_of("--to", to, now_ms) if to else None
     make(settings, shadow)
-    pieces = asyncio.run(_read(settings, shadow, first, end, registry))
+    try:
+        pieces = asyncio.run(_read(settings, shadow, first, end, registry))
+    except BaseException:
+        cure = f"`stepwatch replay --drop --namespace {namespace}` drops it"
+        typer.echo(f"{shadow.clickhouse_database} holds what was read until now: {cure}", err=True)
+        raise
+    finish(shadow)
     n = sum(piece.end - piece.first for piece in pieces.values())
     console.print(f"{n:,} records of {len(pieces)} partitions are judged into {shadow.clickhouse_database}")
     read = {partition: (piece.first_ms, piece.last_ms) for partition, piece in pieces.items()}

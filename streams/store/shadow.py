@@ -19,10 +19,13 @@ from streams.store.keys import instant
 from streams.store.migrate import migrate
 
 NAMESPACE = re.compile(r"[a-z0-9_]{1,40}")
-MARK = "replay_of"  # a table that only shadow databases have: the live database, and what was read
-MADE = f"""
-CREATE TABLE IF NOT EXISTS {MARK} (database String, made_at DateTime64(3, 'UTC') DEFAULT now64(3))
-ENGINE = MergeTree ORDER BY made_at
+MARK = "made by stepwatch replay"  # the comment of shadow databases and of no others, there from the moment they are
+FINISHED = "replay_finished"  # a table that a namespace has once all of its piece was read
+FOUND = """
+SELECT database, countIf(name = {finished:String}) AS is_finished, sum(total_bytes) AS size
+FROM (SELECT name AS database FROM system.databases WHERE comment = {mark:String} AND startsWith(name, {of:String})) AS d
+LEFT JOIN system.tables AS t USING (database)
+GROUP BY database ORDER BY database
 """
 TRUTHS = "INSERT INTO expectations SELECT * FROM {live}.expectations"
 # All that a final row says but for when it was judged, and under which number of config.
@@ -78,6 +81,14 @@ class Comparison(NamedTuple):
     changes: Counter[tuple[str, str, str, str]]  # workflow, evaluator, live verdict, replayed verdict
 
 
+class Namespace(NamedTuple):
+    """A shadow database that is there."""
+
+    name: str  # as --namespace has it
+    is_finished: bool
+    size: int  # bytes on disk
+
+
 def shadow_of(settings: Settings, namespace: str) -> Settings:
     """The settings of a namespace: a database beside the live one. Raises UserError for a name that cannot be one."""
     if not NAMESPACE.fullmatch(namespace):
@@ -93,10 +104,8 @@ def make(settings: Settings, shadow: Settings) -> None:
             raise UserError(
                 f"{shadow.clickhouse_database} is there already: drop it with --drop, or take another --namespace"
             )
-        live.command(f"CREATE DATABASE {quote(shadow.clickhouse_database)}")
+        live.command(f"CREATE DATABASE {quote(shadow.clickhouse_database)} COMMENT '{MARK}'")
         client = connect(shadow)
-        client.command(MADE)
-        client.insert(MARK, [(settings.clickhouse_database,)], column_names=["database"])
         migrate(shadow)
         client.command(TRUTHS.format(live=quote(settings.clickhouse_database)))
         client.close()
@@ -106,6 +115,29 @@ def make(settings: Settings, shadow: Settings) -> None:
         live.close()
 
 
+def finish(shadow: Settings) -> None:
+    """Note that all of the piece was read and judged. Raises UserError."""
+    client = connect(shadow)
+    try:
+        client.command(f"CREATE TABLE IF NOT EXISTS {FINISHED} (at DateTime('UTC')) ENGINE = MergeTree ORDER BY at")
+    except DriverError as error:
+        raise UserError(f"the namespace cannot be written: {sentence_of(error)}") from error
+    finally:
+        client.close()
+
+
+def namespaces(settings: Settings) -> list[Namespace]:
+    """The shadow databases beside the live one, by name. Raises UserError."""
+    live, of = connect(settings), f"{settings.clickhouse_database}_"
+    try:
+        found = live.query(FOUND, parameters={"of": of, "mark": MARK, "finished": FINISHED}).result_rows
+    except DriverError as error:
+        raise UserError(f"the namespaces cannot be read: {sentence_of(error)}") from error
+    finally:
+        live.close()
+    return [Namespace(name.removeprefix(of), bool(finished), int(size or 0)) for name, finished, size in found]
+
+
 def drop(settings: Settings, shadow: Settings) -> None:
     """Drop the namespace. Raises UserError where there is none, or what has its name was not made by a replay."""
     live = connect(settings)
@@ -113,7 +145,8 @@ def drop(settings: Settings, shadow: Settings) -> None:
         name = shadow.clickhouse_database
         if not _exists(live, shadow):
             raise UserError(f"there is no {name}")
-        if not live.command(f"EXISTS TABLE {quote(name)}.{MARK}"):
+        asked = "SELECT comment FROM system.databases WHERE name = {name:String}"
+        if live.query(asked, parameters={"name": name}).result_rows != [(MARK,)]:
             raise UserError(f"{name} was not made by a replay: it stays")
         live.command(f"DROP DATABASE {quote(name)} SYNC")
     except DriverError as error:

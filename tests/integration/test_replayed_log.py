@@ -1,6 +1,7 @@
 """`stepwatch replay` on a real broker and a real ClickHouse: the same rows, beside the live ones, and nobody else notices."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -98,6 +99,30 @@ def _in_shadow(live: LocalStack, namespace: str) -> int:
     """How many runs a replay wrote to its database."""
     database = f"{live.settings.clickhouse_database}_{namespace}"
     return int(query(live, f"SELECT count() FROM {database}.trajectories FINAL")[0][0])
+
+
+async def test_a_replay_that_was_killed_or_failed_is_named_and_dropped(live: LocalStack) -> None:
+    ours, database = ["replay", "--from", "0", "--namespace", "cut"], f"{live.settings.clickhouse_database}_cut"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streams.console", *ours), env=environment(live), stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        while query(live, f"SELECT count() FROM system.databases WHERE name = '{database}'") == [(0,)]:
+            await asyncio.sleep(0.01)
+    process.kill()
+    await process.wait()
+    assert "cut: not finished" in await run(live, "replay", "--list")
+    with pytest.raises(AssertionError, match=f"{database} is there already: drop it"):
+        await run(live, *ours)
+    assert f"{database} is dropped" in await run(live, "replay", "--drop", "--namespace", "cut")
+    assert "200  runs say the same" in await run(live, *ours)
+    assert "cut: finished" in await run(live, "replay", "--list")
+    await run(live, "replay", "--drop", "--namespace", "cut")
+    nowhere = {**environment(live), "STEPWATCH_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    with pytest.raises(AssertionError, match="`stepwatch replay --drop --namespace cut` drops it"):
+        await asyncio.to_thread(command, *ours, env=nowhere)
+    await run(live, "replay", "--drop", "--namespace", "cut")
+    assert "cut" not in await run(live, "replay", "--list")
 
 
 def _stricter(recorded: Recorded, folder: Path) -> Path:

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -15,8 +16,10 @@ from aiokafka.errors import for_code
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.alerter import partition_log
+from streams.alerter.owner import PartitionOwner, Shell
+from streams.core.checkpoint import snapshot
 from streams.settings import Settings
-from streams.topics import kafka_options
+from streams.topics import ensure_topics, kafka_options
 from streams.worker.position import note
 from tests.integration.conftest import NewStack
 
@@ -215,3 +218,24 @@ async def test_an_offset_that_was_committed_of_a_topic_that_is_gone_is_not_trust
         assert second.exits == []
     finally:
         await second.stop()
+
+
+async def test_a_checkpoint_of_an_outcome_log_that_is_gone_is_not_gone_on_with(settings: Settings) -> None:
+    settings = settings.model_copy(update={"outcomes_topic": PLACE.topic})
+    await ensure_topics(settings)
+    producer = AIOKafkaProducer(**kafka_options(settings))
+    await producer.start()
+    nobody: Any = None  # whom a restore does not ask
+    shell = Shell(settings, producer, nobody, nobody, nobody, nobody)
+    try:
+        await fill(settings, OLD)
+        owner = PartitionOwner(0, shell)
+        fold = await owner._restore()
+        fold.next_offset = 5
+        await owner._save(snapshot(fold))
+        assert (await PartitionOwner(0, shell)._restore()).next_offset == 5
+        await make_anew(settings)
+        await fill(settings, NEW)
+        assert (await PartitionOwner(0, shell)._restore()).next_offset == 0
+    finally:
+        await producer.stop()
