@@ -72,7 +72,8 @@ collector: ## Build the Collector that tests/integration/test_collector.py tries
 	go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config infra/collector/builder.yaml
 
 .PHONY: bench
-bench: compiled ## CPU time per span of the scorer, with its parts
+bench: compiled ## CPU time per span of the scorer, with its parts; under other loads; latencies; others beside it (some 15 minutes)
+	$(BIN)/python -m tests.bench.matrix
 	$(BIN)/python -m tests.bench
 
 .PHONY: bench-alerts
