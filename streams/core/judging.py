@@ -7,7 +7,7 @@ span-local results are always there, contextual ones at most every `provisional_
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 
 from xxhash import xxh3_64_intdigest
 
@@ -51,11 +51,6 @@ class Judging:
         """The same under another config."""
         return replace(self, seq=seq, registry=registry, early=early)
 
-    @cached_property
-    def span_local(self) -> tuple[Evaluator, ...]:
-        """The evaluators that need no more than a span."""
-        return tuple(evaluator for evaluator in self.evaluators if isinstance(evaluator, SpanLocal))
-
     def judge(self, trace: Trace, truths: Truths, clock_ms: int, flush: Flush) -> None:
         """Add to the flush what this trace amounts to; the trace keeps what must be said only once."""
         trajectory = self._assemble(trace, trace.all_items(), truths, trace.over_cap)
@@ -89,7 +84,7 @@ class Judging:
             trace.evaluation = None  # what comes late is judged from the beginning
             return results
         if not self._contextual_due(trace, clock_ms):
-            return (*judge(trajectory, local, self.span_local), *trace.contextual)
+            return (*judge(trajectory, local, _span_local(self.evaluators)), *trace.contextual)
         results = self._folded_on(trace, trajectory, local)
         by_span = {(r.span_id, r.evaluator) for told in local.values() for r in told}
         trace.contextual = tuple(r for r in results if (r.span_id, r.evaluator) not in by_span)
@@ -223,6 +218,12 @@ class Judging:
             results=results,
             outcomes=trace.outcomes,
         )
+
+
+@lru_cache(maxsize=64)
+def _span_local(evaluators: tuple[Evaluator, ...]) -> tuple[Evaluator, ...]:
+    """Those that need no more than a span. To ask whether an object keeps a protocol takes longer than to judge a step."""
+    return tuple(evaluator for evaluator in evaluators if isinstance(evaluator, SpanLocal))
 
 
 def _weight(n_spans: int, trajectory: Trajectory) -> float:
