@@ -108,7 +108,7 @@ async def test_killed_in_the_middle_nothing_is_lost_and_only_what_was_open_comes
     own_topics: Settings, tmp_path: Path
 ) -> None:
     settings = own_topics
-    messages = stories(60)
+    messages = stories(40)
     ids = {m.event.id for m in messages}
     kills, stops, bad = 3, 2, 4
     async with serving(servers.first(bad, servers.status(500), GOOD)) as server:

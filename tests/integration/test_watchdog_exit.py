@@ -47,7 +47,7 @@ async def test_a_worker_that_stands_still_ends_itself(own_topics: Settings, tmp_
     await producer.stop()
     program = tmp_path / "stuck.py"
     program.write_text(STUCK)
-    quick = {**variables(own_topics), "STEPWATCH_WATCHDOG_STALL_S": "8"}
+    quick = {**variables(own_topics), "STEPWATCH_WATCHDOG_STALL_S": "4"}
     root = str(Path(__file__).parents[2])
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, str(program)),
