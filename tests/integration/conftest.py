@@ -1,5 +1,8 @@
 """The local stack for integration tests: a real Kafka broker and a real ClickHouse on free ports in a temporary folder.
 
+They start once for the session. A test has topics, groups and a database of its own there (`own_parts`, `own_topics`); only
+one that stops or kills a server has servers of its own (`new_stack`).
+
 Everything in this folder is marked `integration`, and its async tests share one event loop for the session, because
 the stack's supervision lives on the loop that started it.
 """
