@@ -11,7 +11,7 @@ from evaluators.catalogue import EVALUATORS
 from evaluators.folding.evaluation import Evaluation
 from evaluators.judge import judge
 from schemas.result import Result
-from schemas.trajectory import Trajectory
+from schemas.trajectory import Step, Trajectory
 from tests.bench.evaluators.data import Recorded, Run, while_open
 from tests.bench.evaluators.report import Figure, Section, at_least
 from tests.bench.evaluators.statistics import clustered_auc, concordance, shuffled_auc, spearman
@@ -182,7 +182,7 @@ def controls(data: Recorded, scores: Scores) -> list[Figure]:
 def idled(trajectory: Trajectory) -> Trajectory:
     """The run as if the agent had only talked: its calls removed."""
     kept = [step for step in trajectory.steps if not step.span.tool]
-    return replace(trajectory, steps=tuple(replace(step, index=at, parent=None) for at, step in enumerate(kept)))
+    return replace(trajectory, steps=tuple(Step(at, s.span, s.label, s.agent) for at, s in enumerate(kept)))
 
 
 def gilded(data: Recorded, run: Run) -> Trajectory:
