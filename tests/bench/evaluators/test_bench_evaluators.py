@@ -10,9 +10,10 @@ from evaluators.judge import judge_span
 from tests.bench.evaluators.bfcl import FIRST, OMITTED, OTHER, Cases, Questions, Tally
 from tests.bench.evaluators.mutations import CLASSES, as_schema, fits, mutants, plain
 from tests.bench.evaluators.planted import FAILURE, PLANTS, pairs
+from tests.bench.evaluators.quality import idled
 from tests.bench.evaluators.report import Figure, Section, at_least, markdown, missed
 from tests.bench.evaluators.statistics import auc, clustered_auc, concordance, ranks, shuffled_auc, spearman
-from tests.builders import result_of, tool, tool_span, workflow
+from tests.builders import llm_span, result_of, tool, tool_span, trajectory, workflow
 
 SCORES = [0.9, 0.4, 0.4, 0.1, 0.8, 0.3]
 LABELS = [True, True, False, False, False, True]
@@ -226,3 +227,8 @@ def test_a_thought_names_the_tool_that_is_called_or_one_that_never_is():
 def test_a_run_without_a_place_for_the_plant_is_left_out():
     silent = {"id": "r2", "task_id": "t", "steps": [turn("Hello.")]}
     assert [list(pairs([silent], TASKS_OF, plant)) for _, _, plant in PLANTS] == [[], [], []]
+
+
+def test_a_run_without_its_calls_has_only_talk_left():
+    run = idled(trajectory(llm_span(1), tool_span(2, "refund"), llm_span(3)))
+    assert [(step.index, step.kind, step.parent) for step in run.steps] == [(0, "llm", None), (1, "llm", None)]
