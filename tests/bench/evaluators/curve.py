@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from evaluators.catalogue import EVALUATORS
 from evaluators.folding.evaluation import Evaluation
+from schemas.compiled import IS_COMPILED
 from schemas.registry import Registry
 from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.judging import Truths
@@ -49,7 +50,9 @@ class Folds(NamedTuple):
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """Folds a trace, asks a trace, how often each step was folded."""
+        """Folds a trace, asks a trace, how often each step was folded; nobody can count them in compiled code."""
+        if IS_COMPILED:
+            return "", "", ""
         return f"{self.started / self.traces:.1f}", f"{self.asked / self.traces:.1f}", f"{self.folded / self.steps:.2f}"
 
 
@@ -144,7 +147,8 @@ def sections(root: Path, progress: Progress) -> Iterator[Section]:
             f"{POINT_SPANS:,} spans at each length through TrajectoryEngine, parts of {long_traces.PART} spans, containers last; "
             "all evaluators with registry, policy, budgets and task truth. Evaluation: the engine with all evaluators less "
             f"the engine with none, per span, carrying results through flushes and outcomes included. Folds begun at the first "
-            "step and asks for results are per trace; step folded: how often a step was shown to the evaluators, on average. "
+            "step and asks for results are per trace; step folded: how often a step was shown to the evaluators, on average (counted where the hot path is "
+            "not compiled: after `make pure`). "
             f"Flat: at most {FLAT:g} times the cost at 10 spans. Median of {REPEATS}.",
         )
 
