@@ -147,8 +147,8 @@ def sections(root: Path, progress: Progress) -> Iterator[Section]:
             f"{POINT_SPANS:,} spans at each length through TrajectoryEngine, parts of {long_traces.PART} spans, containers last; "
             "all evaluators with registry, policy, budgets and task truth. Evaluation: the engine with all evaluators less "
             f"the engine with none, per span, carrying results through flushes and outcomes included. Folds begun at the first "
-            "step and asks for results are per trace; step folded: how often a step was shown to the evaluators, on average (counted where the hot path is "
-            "not compiled: after `make pure`). "
+            "step and asks for results are per trace; step folded: how often a step was shown to the evaluators, on average "
+            "(counted where the hot path is not compiled: after `make pure`). "
             f"Flat: at most {FLAT:g} times the cost at 10 spans. Median of {REPEATS}.",
         )
 
