@@ -32,7 +32,8 @@ UNDYING = RestartPolicy(deaths_max=10_000, pause_first_s=0.1, pause_max_s=0.2)
 AFTER_READY_S = (0.0, 5.0)  # from the moment that the alerter is there to the next trouble
 TOO_EARLY_SHARE, TOO_EARLY_S = 0.2, 3.0  # some kills come while it is starting
 READY_MAX_S = 60.0
-OLD_CHECKPOINT_SHARE = 0.3  # of the kills come right after an old checkpoint
+OLD_CHECKPOINT_SHARE = 0.3  # of the kills come right after an old checkpoint, and at least one
+OLD_CHECKPOINT_MAX_S = 60.0  # until there is one that is older than another
 AGAIN = "again"  # header of a record that was delivered twice
 AGAIN_SHARE, AGAIN_S = 0.8, 5.0
 
@@ -43,7 +44,8 @@ class Chaos:
     def __init__(self, stack: LocalStack, seed: int, *, kills: int, fences: int) -> None:
         self.kills = self.fences = 0
         self._stack, self._rng = stack, Random(seed)
-        self._plan = ["kill"] * kills + ["fence"] * fences
+        after_old = max(min(kills, 1), round(kills * OLD_CHECKPOINT_SHARE))
+        self._plan = ["kill"] * (kills - after_old) + ["kill after an old checkpoint"] * after_old + ["fence"] * fences
         self._rng.shuffle(self._plan)
         self._second: asyncio.subprocess.Process | None = None
 
@@ -51,38 +53,50 @@ class Chaos:
         """All of it, one after the other. Afterwards one alerter is alive."""
         try:
             for what in self._plan:
-                if what == "kill":
-                    await self._kill()
-                    self.kills += 1
-                else:
+                if what == "fence":
                     await self._fence()
                     self.fences += 1
+                else:
+                    await self._kill(after_old_checkpoint=what != "kill")
+                    self.kills += 1
             await self._ready()
         finally:
             self._stack.kill("alerter", signal.SIGCONT)
             await self._end_second(signal.SIGKILL)
 
-    async def _kill(self) -> None:
+    async def _kill(self, *, after_old_checkpoint: bool) -> None:
         if self._rng.random() < TOO_EARLY_SHARE:
             await asyncio.sleep(self._rng.uniform(0, TOO_EARLY_S))
         else:
             await self._ready()
             await asyncio.sleep(self._rng.uniform(*AFTER_READY_S))
-        if self._rng.random() < OLD_CHECKPOINT_SHARE:
-            await self._write_old_checkpoints()
+        if after_old_checkpoint:
+            async with asyncio.timeout(OLD_CHECKPOINT_MAX_S):
+                while not await self._write_old_checkpoints():
+                    await asyncio.sleep(1)
         self._stack.kill("alerter")
 
-    async def _write_old_checkpoints(self) -> None:
-        """What a fenced alerter may do, without waiting for one: an older checkpoint of each partition becomes the newest."""
-        settings, of_partition = self._stack.settings, dict[int, list[tuple[bytes, bytes]]]()
+    async def _write_old_checkpoints(self) -> bool:
+        """What a fenced alerter may do, without waiting for one: an older checkpoint of each partition becomes the newest.
+
+        False where no partition has an older one yet.
+        """
+        settings, of_partition = self._stack.settings, dict[int, list[tuple[int, bytes, bytes]]]()
         for record in await records_of(settings, settings.checkpoint_topic):
-            of_partition.setdefault(record.partition, []).append((record.key, record.value))
+            written = restore(record.value).next_offset, record.key, record.value
+            of_partition.setdefault(record.partition, []).append(written)
+        older = {
+            partition: earlier
+            for partition, written in of_partition.items()
+            if (earlier := [each for each in written if each[0] < max(offset for offset, _, _ in written)])
+        }
         producer = AIOKafkaProducer(**kafka_options(settings), acks="all", max_request_size=8 << 20)
         await producer.start()
-        for partition, records in of_partition.items():
-            key, value = self._rng.choice(records)
+        for partition, earlier in older.items():
+            _, key, value = self._rng.choice(earlier)
             await producer.send_and_wait(settings.checkpoint_topic, value, key=key, partition=partition)
         await producer.stop()
+        return bool(older)
 
     async def _ready(self) -> None:
         """Wait until the alerter of the stack has joined its group again."""
