@@ -17,6 +17,7 @@ from streams.alerter.patience import patiently, trying
 from streams.alerter.publisher import Publisher
 from streams.alerter.rules_log import RulesLog
 from streams.config_log import ConfigReader
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.telemetry.health import Readiness, readiness_of
 from streams.telemetry.metrics import Metrics
@@ -48,9 +49,11 @@ class Alerter:
             compression_type="lz4",
             max_request_size=8 << 20,
         )
-        publisher, rules = Publisher(settings, producer, metrics.add), RulesLog(self._config)
+        self.failpoint = Failpoint(settings.failpoint)
+        publisher, rules = Publisher(settings, producer, metrics.add, self.failpoint), RulesLog(self._config)
         attributor = Attributor(settings, metrics.add)
-        self._shell = Shell(settings, producer, publisher, rules, History(settings), attributor)
+        history = History(settings, self.failpoint)
+        self._shell = Shell(settings, producer, publisher, rules, history, attributor, self.failpoint)
         self._owners: dict[int, PartitionOwner] = {}
         self._writing: asyncio.Future[None] | None = None
         self._connecting = asyncio.Lock()
@@ -145,7 +148,7 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
         await or_die(alerter.handle(chunk))
 
     group, topic = settings.alerter_group, settings.outcomes_topic
-    app = create_ledger_app(group, settings, topic, handle, alerter.assigned, alerter.revoked)
+    app = create_ledger_app(group, settings, topic, handle, alerter.assigned, alerter.revoked, alerter.failpoint)
 
     @app.timer(settings.tick_interval_s)  # type: ignore[untyped-decorator]
     async def tick() -> None:

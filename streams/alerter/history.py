@@ -12,6 +12,7 @@ import orjson
 from schemas.alert import AlertEvent, Pipeline
 from schemas.cloud_event import body
 from streams.alerter.patience import patiently
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.store.alert_events import AlertEventRow
 from streams.store.client import connect
@@ -27,8 +28,9 @@ log = logging.getLogger(__name__)
 class History:
     """The rows on their way to the store. `run` writes them; somebody must keep it running."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, failpoint: Failpoint | None = None) -> None:
         self._settings = settings
+        self._failpoint = failpoint or Failpoint(None)
         self._writer: Writer | None = None
         self._waiting: asyncio.Queue[AlertEventRow] = asyncio.Queue(ROWS_WAITING_MAX)
 
@@ -54,7 +56,8 @@ class History:
     async def _write(self, rows: list[AlertEventRow]) -> None:
         """Store rows; those that the store calls wrong are logged, and their good neighbours stored."""
         try:
-            await patiently("storing alert events", lambda: asyncio.to_thread(self._insert, rows))
+            with self._failpoint.around("alert_events"):
+                await patiently("storing alert events", lambda: asyncio.to_thread(self._insert, rows))
         except DataError as error:
             if len(rows) == 1:
                 log.error("alert event %s cannot be stored: %s", rows[0].id, error)

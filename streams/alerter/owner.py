@@ -23,11 +23,14 @@ from streams.alerter.publisher import Publisher
 from streams.alerter.rules_log import RulesLog
 from streams.core.alerting import Alerting, Emitted
 from streams.core.checkpoint import ForeignCheckpoint, restore, snapshot
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.worker.ledger import Chunk
 from streams.worker.position import is_of_another, note
 
 NOTE_HEADER = "stepwatch-position"  # of a checkpoint: which outcome log it is of
+
+NEVER = Failpoint(None)
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Shell:
     rules: RulesLog
     history: History
     attributor: Attributor
+    failpoint: Failpoint = NEVER
 
 
 class PartitionOwner:
@@ -173,7 +177,8 @@ class PartitionOwner:
                     return
                 data, offset = snapshot(alerting), alerting.next_offset
             await self._shell.history.drained()
-            await patiently("saving a checkpoint", lambda: self._save(data))
+            with self._shell.failpoint.around("checkpoint"):
+                await patiently("saving a checkpoint", lambda: self._save(data))
             self._saved_offset = offset
             while self._undone and self._undone[0].last < offset:
                 self._undone.popleft().done = True

@@ -15,6 +15,7 @@ from schemas.cloud_event import to_cloud_event
 from schemas.outcome import Tick, encode
 from streams.alerter.patience import patiently
 from streams.core.alerting import Emitted, Forget
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 
 
@@ -26,9 +27,11 @@ class Publisher:
         settings: Settings,
         producer: AIOKafkaProducer,
         told: Callable[..., None] = lambda name, amount=1, **attributes: None,
+        failpoint: Failpoint | None = None,
     ) -> None:
         """`told(name, amount, **attributes)` adds to a metric."""
         self._told = told
+        self._failpoint = failpoint or Failpoint(None)
         self._settings = settings
         self._producer = producer
         self._version = version("stepwatch")
@@ -36,7 +39,8 @@ class Publisher:
     async def publish(self, emitted: Sequence[Emitted]) -> None:
         """Publish in order; try for ever."""
         if emitted:
-            await patiently("publishing alert events", lambda: self._publish(emitted))
+            with self._failpoint.around("alerts"):
+                await patiently("publishing alert events", lambda: self._publish(emitted))
 
     async def _publish(self, emitted: Sequence[Emitted]) -> None:
         acks = [ack for event in emitted for ack in await self._send(event)]

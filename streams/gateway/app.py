@@ -14,6 +14,7 @@ from google.protobuf.internal import api_implementation
 
 from schemas.api_key import Limit
 from streams.console.errors import UserError
+from streams.failpoint import Failpoint
 from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
 from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LEDGER_S, STOP_LOG_S, STOP_REQUESTS_S
@@ -39,7 +40,8 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     """
     check_start(settings)
     access, tls = Access(settings.gateway_keys_file), tls_of(settings)
-    log = SpanLog(settings)
+    failpoint = Failpoint(settings.failpoint)
+    log = SpanLog(settings, failpoint)
     await log.start()
     gateway = Gateway(
         log,
@@ -58,7 +60,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
     )
     metrics = Metrics("gateway")
     observe(metrics, gateway.counts, gateway.account)
-    teller = Teller(gateway.account, settings.spans_topic, store_writer(settings))
+    teller = Teller(gateway.account, settings.spans_topic, store_writer(settings, failpoint))
     metrics.observe("stepwatch.gateway.ledger.silence", lambda: [(teller.silence_s(), {})])
     health = HealthServer(settings, "gateway", metrics, gateway.readiness)
     calls = None

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from schemas.signal import SIGNAL_HEADER, TRACES
 from streams.console.errors import UserError
+from streams.failpoint import Failpoint
 from streams.gateway.limits import MIB, RECORD_BYTES_MAX
 from streams.settings import Settings
 from streams.topics import kafka_options, start_client
@@ -29,8 +30,9 @@ logger = logging.getLogger(__name__)
 class SpanLog:
     """The producer of the spans topic. `start` first, `stop` last."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, failpoint: Failpoint | None = None) -> None:
         self._settings = settings
+        self._failpoint = failpoint or Failpoint(None)
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -51,7 +53,8 @@ class SpanLog:
         headers += [] if signal == TRACES else [(SIGNAL_HEADER, signal.encode())]
         try:
             topic = self._settings.spans_topic
-            kept = await producer.send_and_wait(topic, record, partition=partition, headers=headers)
+            with self._failpoint.around("record"):
+                kept = await producer.send_and_wait(topic, record, partition=partition, headers=headers)
         except KafkaTimeoutError:  # it waited for its turn in vain; nothing was sent
             raise
         except KafkaError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from schemas.ledger import GatewayRow
 from streams.console.errors import UserError
+from streams.failpoint import Failpoint
 from streams.gateway.account import Account
 from streams.settings import Settings
 from streams.store.errors import StoreError
@@ -88,7 +89,7 @@ class Teller:
         return True
 
 
-def store_writer(settings: Settings) -> Write:
+def store_writer(settings: Settings, failpoint: Failpoint) -> Write:
     """Writes to the store of the settings; connects when it is first there, and again after an error."""
     from streams.store.client import connect
     from streams.store.writer import Writer
@@ -99,7 +100,8 @@ def store_writer(settings: Settings) -> Write:
         if not writers:
             writers.append(Writer(connect(settings)))
         try:
-            writers[0].write_gateway_ledger(rows)
+            with failpoint.around("gateway_ledger"):
+                writers[0].write_gateway_ledger(rows)
         except StoreError:
             writers.clear()
             raise

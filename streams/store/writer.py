@@ -82,7 +82,7 @@ class Writer:
         """What people say of alerts."""
         self._insert_plain("alert_notes", rows)
 
-    def write_dead_letters(self, rows: Sequence[DeadLetter]) -> None:
+    def write_dlq_index(self, rows: Sequence[DeadLetter]) -> None:
         """Where dead letters came from."""
         self._insert_plain("dlq_index", rows)
 

@@ -15,12 +15,12 @@ from faust.types import TP
 
 from evaluators.protocols import Evaluator
 from streams.console.errors import UserError
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
 from streams.store.writer import Writer
 from streams.topics import kafka_options, start_client
-from streams.worker.failpoint import Failpoint
 from streams.worker.ledger import POLL_RECORDS_FIRST, cut, next_turn, take_turns
 from streams.worker.scorer import InForce, Scorer
 from streams.worker.sink import Sink

@@ -16,6 +16,7 @@ from schemas.rules import parse_rules
 from streams.config_log import ConfigReader, ConfigRecord
 from streams.core.flush import Flush
 from streams.custom_evaluators import all_evaluators
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.store.client import connect
 from streams.store.reader import Reader
@@ -25,7 +26,6 @@ from streams.telemetry.metrics import Metrics
 from streams.telemetry.results_log import results_log
 from streams.telemetry.server import HealthServer
 from streams.topics import kafka_options
-from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
 from streams.worker.guard import Guard
 from streams.worker.ledger import Chunk, LedgerApp, create_ledger_app
@@ -99,7 +99,8 @@ def create_app(settings: Settings) -> tuple[LedgerApp, HealthServer]:
     async def revoked(_partitions: set[Any]) -> None:
         scorer.revoked()
 
-    app = create_ledger_app(settings.scorer_group, settings, settings.spans_topic, handle, assigned, revoked)
+    group, topic = settings.scorer_group, settings.spans_topic
+    app = create_ledger_app(group, settings, topic, handle, assigned, revoked, failpoint)
 
     @app.timer(settings.flush_interval_s)  # type: ignore[untyped-decorator]
     async def flush() -> None:

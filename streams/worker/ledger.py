@@ -28,6 +28,7 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import ConsumerMessage
 from mode.utils.queues import ThrowableQueue
 
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.topic_ids import topic_ids
 from streams.topics import kafka_options
@@ -242,7 +243,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
         async def commit_with_note(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
             ids = self.consumer.topic_ids
-            await commit({tp: OffsetAndMetadata(at.offset, note(ids.get(tp.topic))) for tp, at in offsets.items()})
+            noted = {tp: OffsetAndMetadata(at.offset, note(ids.get(tp.topic))) for tp, at in offsets.items()}
+            with self.consumer.app.failpoint.around("commit"):
+                await commit(noted)
 
         consumer.commit = commit_with_note
         return consumer
@@ -347,6 +350,8 @@ class NoTables(TableManager):  # type: ignore[misc]
 class LedgerApp(faust.App):  # type: ignore[misc]
     """A Faust app whose consumer is the ledger consumer."""
 
+    failpoint = Failpoint(None)
+
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """A stream's buffer, with fair turns."""
         return FairQueue(maxsize=maxsize, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
@@ -363,7 +368,13 @@ Partitions = Callable[[set[TP]], Awaitable[None]]
 
 
 def create_ledger_app(
-    group: str, settings: Settings, topic: str, handle: Handler, on_assigned: Partitions, on_revoked: Partitions
+    group: str,
+    settings: Settings,
+    topic: str,
+    handle: Handler,
+    on_assigned: Partitions,
+    on_revoked: Partitions,
+    failpoint: Failpoint | None = None,
 ) -> LedgerApp:
     """An app that feeds `handle` with the chunks of `topic`, one after the other.
 
@@ -391,6 +402,7 @@ def create_ledger_app(
         cython_optimizations=True,
         TableManager=NoTables,
     )
+    app.failpoint = failpoint or Failpoint(None)
 
     async def consume(stream: Any) -> None:
         async for chunk in stream:

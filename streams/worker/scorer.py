@@ -26,10 +26,10 @@ from streams.core.engine import EnginePolicy, TrajectoryEngine
 from streams.core.flush import Flush
 from streams.core.placement import Placement
 from streams.core.window import WindowPolicy
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.store.keys import KEYS_MAX
 from streams.store.reader import Reader
-from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import or_die
 from streams.worker.ledger import Chunk, LedgerConsumer
 from streams.worker.partition import Partition, Tally, ledger_rows

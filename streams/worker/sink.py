@@ -34,10 +34,10 @@ from schemas.outcome import (
 from schemas.rows import LogRow, SpanRow
 from schemas.signal import LOGS, TRACES
 from streams.core.flush import DecidedTrace, EarlyStep, Flush
+from streams.failpoint import Failpoint
 from streams.settings import Settings
 from streams.store.errors import DataError, StoreUnavailable
 from streams.store.writer import Writer
-from streams.worker.failpoint import Failpoint
 from streams.worker.fatal import StopWorker
 
 BACKOFF_MAX_S = 30.0
@@ -123,12 +123,8 @@ class Sink:
     async def write(self, batch: Batch) -> None:
         """Make all of the batch durable and published. Raises TooManyDeadLetters; retries everything else for ever."""
         dead = list(batch.dead)
-        hit = self._failpoint.hit
-        hit("before_spans")
         dead += await self._insert(self._writer.write_spans, [row for f in batch.flushes for row in f.spans])
         dead += await self._insert(self._writer.write_logs, [row for f in batch.flushes for row in f.logs])
-        hit("after_spans")
-        hit("before_trajectories")
         dead += await self._insert(
             self._writer.write_trajectories, [row for f in batch.flushes for row in f.trajectories]
         )
@@ -137,16 +133,17 @@ class Sink:
             self._writer.write_verdict_changes, [row for f in batch.flushes for row in f.changes]
         )
         dead += await self._insert(self._writer.write_ledger, batch.ledger)
-        hit("after_trajectories")
-        hit("before_outcomes")
         decided = [d for f in batch.flushes for d in f.decided]
         early = [step for f in batch.flushes for step in f.early]
-        await self._forever(lambda: self._publish([*early_records(early), *records_of(decided)], dead))
-        if decided:
-            hit("after_outcomes")
-        await self._insert(
-            self._writer.write_dead_letters, [index_row(letter) for letter in dead if letter.offset >= 0]
-        )
+        records: list[OutcomeRecord | StepRecord] = [*early_records(early), *records_of(decided)]
+        if records:
+            with self._failpoint.around("outcomes"):
+                await self._forever(lambda: self._publish(records))
+        if dead:
+            with self._failpoint.around("dead_letters"):
+                await self._forever(lambda: self._publish_dead(dead))
+            self._told("stepwatch.dlq.records", len(dead))
+        await self._insert(self._writer.write_dlq_index, [index_row(letter) for letter in dead if letter.offset >= 0])
 
     async def _insert(self, insert: Callable[[list[Row]], None], rows: list[Row]) -> list[DeadLetter]:
         """Insert the rows, bisecting data errors; the rows that cannot be stored come back as dead letters."""
@@ -155,7 +152,8 @@ class Sink:
         loop = asyncio.get_running_loop()
         table, began = insert.__name__.removeprefix("write_"), time.monotonic()
         try:
-            await self._forever(lambda: loop.run_in_executor(self._thread, insert, rows))
+            with self._failpoint.around(table):
+                await self._forever(lambda: loop.run_in_executor(self._thread, insert, rows))
             self._told("stepwatch.sink.insert.duration", time.monotonic() - began, table=table)
             self._told("stepwatch.sink.rows", len(rows), table=table)
         except DataError as error:
@@ -207,7 +205,7 @@ class Sink:
             return DeadLetter(pack([row.raw]), said, topic, -1, -1, row.log.tenant, signal=LOGS)
         return DeadLetter(repr(row).encode(), said, "", -1, -1, getattr(row, "tenant", "default"))
 
-    async def _publish(self, records: Sequence[OutcomeRecord | StepRecord], dead: Sequence[DeadLetter]) -> None:
+    async def _publish(self, records: Sequence[OutcomeRecord | StepRecord]) -> None:
         pending = []
         for record in records:
             partition = partition_of(record.tenant, record.workflow, self._settings.outcomes_partitions)
@@ -215,10 +213,10 @@ class Sink:
             pending.append(
                 await self._producer.send(self._settings.outcomes_topic, encode(record), key=key, partition=partition)
             )
-        pending += [await self._send_dead(letter) for letter in dead]
         await asyncio.gather(*pending)
-        if dead:
-            self._told("stepwatch.dlq.records", len(dead))
+
+    async def _publish_dead(self, letters: Sequence[DeadLetter]) -> None:
+        await asyncio.gather(*[await self._send_dead(letter) for letter in letters])
 
     async def _send_dead(self, letter: DeadLetter) -> Awaitable[Any]:
         sent: Awaitable[Any] = await self._producer.send(

@@ -686,7 +686,7 @@ def test_an_alert_event_published_again_is_one_row(store: Store):
 def test_dead_letters_are_indexed_once(store: Store):
     letter = DeadLetter(uuid4().hex, 1, 2, 3, "t", "invalid_span", "it's broken", store.now_ms)
     for _ in range(2):
-        store.writer.write_dead_letters([letter])
+        store.writer.write_dlq_index([letter])
     found = store.rows(
         f"SELECT topic, partition, offset, item, tenant, reason, detail FROM v1_dead_letters WHERE topic = '{letter.topic}'"
     )
