@@ -35,18 +35,33 @@ def encoding_of(request: web.Request) -> Encoding:
     return known[request.content_type]
 
 
-async def read_body(request: web.Request, budget: Budget) -> bytes:
+class Received:
+    """How much of a body came, to be charged when it is not taken."""
+
+    __slots__ = ("packed", "unpacked")
+
+    def __init__(self) -> None:
+        self.packed = self.unpacked = 0
+
+    @property
+    def size(self) -> int:
+        """Its bytes as they came, or what they unpacked to, if that is more."""
+        return max(self.packed, self.unpacked)
+
+
+async def read_body(request: web.Request, budget: Budget, received: Received) -> bytes:
     """The body, unpacked. Its bytes are taken from the budget: the caller gives `len(body)` back.
 
-    Raises Refused (400, 408, 413, 415) or OverBudget, and then holds nothing.
+    Raises Refused (400, 408, 413, 415) or OverBudget, and then holds nothing; what came of it stands in `received`.
     """
     parts: list[bytes] = []
     held = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in _parts(request):
+            async for part in _parts(request, received):
                 budget.take(len(part))
                 held += len(part)
+                received.unpacked = held
                 parts.append(part)
                 if held > BODY_BYTES_MAX:
                     raise Refused(413, f"body over {BODY_BYTES_MAX} bytes: send smaller batches")
@@ -59,20 +74,21 @@ async def read_body(request: web.Request, budget: Budget) -> bytes:
         raise
 
 
-def _parts(request: web.Request) -> AsyncIterator[bytes]:
+def _parts(request: web.Request, received: Received) -> AsyncIterator[bytes]:
     match request.headers.get("Content-Encoding", "identity").strip().lower():
         case "identity" | "":
             return request.content.iter_any()
         case "gzip":
-            return _unpacked(request, Gunzip())
+            return _unpacked(request, Gunzip(), received)
         case "zstd":
-            return _unpacked(request, Unzstd())
+            return _unpacked(request, Unzstd(), received)
         case other:
             raise Refused(415, f"content encoding {other!r} is not taken: send gzip, zstd or none")
 
 
-async def _unpacked(request: web.Request, packed: "Unpacker") -> AsyncIterator[bytes]:
+async def _unpacked(request: web.Request, packed: "Unpacker", received: Received) -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_any():
+        received.packed += len(chunk)
         for part in packed.feed(chunk):
             yield part
     packed.end()

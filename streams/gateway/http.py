@@ -6,7 +6,7 @@ at once with 429 or 503, which a sender repeats; nothing waits in a queue withou
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from streams.gateway.access import Access, names_of
 from streams.gateway.account import Account
 from streams.gateway.admission import Admitted, admit, admit_logs
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
-from streams.gateway.body import encoding_of, read_body
+from streams.gateway.body import Received, encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
@@ -60,11 +60,13 @@ class Gateway:
         access: Access | None = None,
         quota: Quota | None = None,
         cors_origins: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without `access` anybody may send, as the default tenant. Pages of `cors_origins` may send from a browser."""
         self._cors_origins = cors_origins
         self._access = access or Access(None)
         self._quota = quota or Quota()
+        self._clock = clock
         self._log = log
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
@@ -150,11 +152,7 @@ class Gateway:
         self._in_progress += 1
         try:
             self._budget.take(len(body))
-            try:
-                admitted = ADMIT[signal](body, PROTOBUF, self._log.partitions, self._partitioner)
-            finally:
-                self._budget.give_back(len(body))
-            self._quota.owe(tenant, admitted.n_spans, len(body))
+            admitted = self._admit(body, PROTOBUF, tenant, signal)
             refusals = await self._settle(admitted, tenant, signal)
             return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
         except OverBudget as over:
@@ -183,11 +181,14 @@ class Gateway:
         tenant = self._access.tenant_of(authorization, names)
         if tenant is None:
             raise Refused(401, "unauthorized")
-        wait_s = self._quota.wait_s(tenant, self._access.limits, time.monotonic())
+        self._check_quota(tenant)
+        return tenant
+
+    def _check_quota(self, tenant: str) -> None:
+        wait_s = self._quota.wait_s(tenant, self._access.limits, self._clock())
         if wait_s:
             self.counts.throttled[tenant] += 1
             raise Refused(429, f"try again: tenant {tenant} is over its limit, in {wait_s} s", wait_s)
-        return tenant
 
     async def _settle(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Put the good spans (or log records) on the log; all that were refused."""
@@ -200,13 +201,30 @@ class Gateway:
         return refusals
 
     async def _read(self, request: web.Request, encoding: Encoding, tenant: str, signal: str) -> Admitted:
-        body = await read_body(request, self._budget)
+        received = Received()
         try:
-            admitted = ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
-            self._quota.owe(tenant, admitted.n_spans, len(body))
-            return admitted
+            body = await read_body(request, self._budget, received)
+        except OverBudget:  # ours: it comes again
+            raise
+        except BaseException:
+            self._quota.owe(tenant, 0, received.size)
+            raise
+        return self._admit(body, encoding, tenant, signal)
+
+    def _admit(self, body: bytes, encoding: Encoding, tenant: str, signal: str) -> Admitted:
+        """A body that is there and counted, sorted and charged; its bytes go back to the budget. Nothing is awaited between the
+        question and the charge: of requests whose bodies come together each sees what the one before it owes."""
+        n_spans = 0
+        try:
+            self._check_quota(tenant)
+            try:
+                admitted = ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
+                n_spans = admitted.n_spans
+            finally:  # what cannot be decoded was sent nevertheless
+                self._quota.owe(tenant, n_spans, len(body))
         finally:
             self._budget.give_back(len(body))
+        return admitted
 
     async def _deliver(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Return when Kafka has answered for every good span: the ones it will never take."""

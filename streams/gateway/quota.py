@@ -1,7 +1,9 @@
 """How much a tenant may send: a bucket a tenant, of spans and of bytes. Pure: the clock is handed in.
 
-The law: over any time a tenant sends at most what its rates grant, plus `BURST_S` of them, plus one request. A request is taken
-whole while there is anything in the bucket, and its size is owed afterwards; so a large one passes, and none starves.
+The law: over any time there is taken of a tenant at most what its rates grant, plus `BURST_S` of them, plus one request, however
+its requests overlap. A request is taken whole while there is anything in the bucket, and its size is owed afterwards; so a large
+one passes, and none starves. It is asked twice: before the body, so that none is read in vain, and when the body is there, with
+nothing between this question and the charge. What is then told to come back is not charged: it is charged when it comes.
 """
 
 import math
