@@ -6,6 +6,7 @@ The file also says which client certificates stand for a tenant, by a name in th
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -89,17 +90,14 @@ def read_keys(text: bytes, source: str) -> KeyFile:
     """What a key file says, keys in their order. Raises BadKeyFile."""
     try:
         document: Any = orjson.loads(text)
-        given = document["keys"]
-        records = [_record(fields) for fields in given]
+        records = [_record(fields) for fields in document["keys"]]
         limits = {tenant: _limit(fields) for tenant, fields in document.get("limits", {}).items()}
         certificates = {name: _tenant(tenant) for name, tenant in document.get("certificates", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadKeyFile(f"{source} is no key file ({error}): make one with `stepwatch keys create`") from error
     if len(records) > KEYS_MAX:
         raise BadKeyFile(f"{source} has {len(records)} keys, more than {KEYS_MAX}")
-    twice = (
-        {record.id for record in records if sum(other.id == record.id for other in records) > 1} if records else set()
-    )
+    twice = [id_ for id_, n in Counter(record.id for record in records).items() if n > 1]
     if twice:
         raise BadKeyFile(f"{source} has key {min(twice)} twice")
     return KeyFile(records, limits, certificates)

@@ -1,5 +1,6 @@
 """Who may send: keys per tenant, taken over while the gateway runs; the command that makes them."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from google.rpc.status_pb2 import Status
 from typer.testing import CliRunner
 
-from schemas.api_key import KeyFile, KeyRecord, hashed, spell, write_keys
+from schemas.api_key import KEYS_MAX, KeyFile, KeyRecord, Limit, hashed, spell, write_keys
 from streams.console.errors import UserError
 from streams.console.main import build
 from streams.gateway import access
@@ -113,6 +114,25 @@ async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_were(
     assert "the keys stay as they were" in caplog.text
     file.unlink()
     assert (await post(key))[0] == 200
+
+
+def test_as_many_keys_as_there_may_be_are_read_again_in_a_tenth_of_a_second(
+    tmp_path: Path, at_once: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, key = tmp_path / "keys.json", spell("00000007", "x")
+    records = [KeyRecord(f"{n:08x}", hashed(key), f"tenant {n}", "2026-01-01T00:00:00Z") for n in range(KEYS_MAX)]
+    limits = {record.tenant: Limit(1, 1) for record in records}
+    file.write_bytes(write_keys(KeyFile(records, limits)))
+    door, took_s = Access(file), []
+    for n in range(5):
+        file.write_bytes(write_keys(KeyFile([*records[:-1], records[-1]._replace(note="x" * n)], limits)))
+        before_s = time.thread_time()
+        assert door.tenant_of(f"Bearer {key}") == "tenant 7"
+        took_s.append(time.thread_time() - before_s)
+    assert min(took_s) < 0.1, "the event loop stands still for so long"
+    file.write_bytes(write_keys(KeyFile([*records, records[0]])))
+    with pytest.raises(UserError, match="has 10001 keys, more than 10000"):
+        Access(file)
 
 
 def test_a_file_is_for_its_owner_and_a_secret_is_shown_once(tmp_path: Path) -> None:
