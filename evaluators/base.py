@@ -4,7 +4,7 @@ Their shapes are in `evaluators.protocols`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -13,18 +13,21 @@ from schemas.span import STEP_KINDS, StepKind
 from schemas.trajectory import Step
 
 # Reasons that any evaluator may end with, beside its own closed list.
-COMMON_CODES = frozenset(
+COMMON_CODES: Final = frozenset(
     {
         "exception",  # the evaluator itself failed: verdict error
         "truncated",  # the trace is over its span cap, or the content was cut
         "no_root",  # the trace was closed without a root: nothing can be said of the whole
     }
 )
-CALL_KINDS: frozenset[StepKind] = frozenset({"tool_call", "retrieval"})
-MAYBE_CALLS: frozenset[StepKind] = CALL_KINDS | {"handoff", "human"}  # kinds of step that may be a call of a tool
-ALL_KINDS: frozenset[StepKind] = frozenset(STEP_KINDS)  # type: ignore[arg-type]
-NO_KINDS: frozenset[StepKind] = frozenset()
-SCORE_TOLERANCE = 1e-9  # a mean of thirds must still pass at 1
+CALL_KINDS: Final[frozenset[StepKind]] = frozenset({"tool_call", "retrieval"})
+MAYBE_CALLS: Final[frozenset[StepKind]] = CALL_KINDS | {
+    "handoff",
+    "human",
+}  # kinds of step that may be a call of a tool
+ALL_KINDS: Final[frozenset[StepKind]] = frozenset(STEP_KINDS)  # type: ignore[arg-type]
+NO_KINDS: Final[frozenset[StepKind]] = frozenset()
+SCORE_TOLERANCE: Final = 1e-9  # a mean of thirds must still pass at 1
 
 T = TypeVar("T")
 

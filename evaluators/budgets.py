@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from schemas.registry import Workflow
@@ -10,8 +10,8 @@ from schemas.result import Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-_PASS = Judgement("pass", 1.0, "registry")
-_CODES = COMMON_CODES | {"over_budget", "bad_clock"}
+_PASS: Final = Judgement("pass", 1.0, "registry")
+_CODES: Final = COMMON_CODES | {"over_budget", "bad_clock"}
 
 
 def within(budget_ms: float, start_ns: int, end_ns: int, what: str) -> Judgement:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, NO_KINDS, Context, scored, unscored
 from evaluators.views.comparison import (
@@ -19,7 +19,7 @@ from schemas.result import Judgement, Result
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-_CODES = COMMON_CODES | {
+_CODES: Final = COMMON_CODES | {
     "missing_call",
     "unexpected_call",
     "wrong_arguments",
@@ -29,8 +29,8 @@ _CODES = COMMON_CODES | {
     "redacted",
     "not_captured",
 }
-_PASS = Judgement("pass", 1.0, "task_truth")
-_GOOD = Judgement("pass", 1.0, "registry")
+_PASS: Final = Judgement("pass", 1.0, "task_truth")
+_GOOD: Final = Judgement("pass", 1.0, "registry")
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """IterationCap: a run that goes on too long, or in circles, said at the step that crossed the cap."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored
 from schemas.registry import Workflow
@@ -9,7 +9,7 @@ from schemas.result import Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-_PASS = Judgement("pass", 1.0, "registry")
+_PASS: Final = Judgement("pass", 1.0, "registry")
 
 
 class Counts(Follower):

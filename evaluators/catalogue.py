@@ -3,6 +3,8 @@
 The order is the order of results about one target. Combining evaluators come last, and see what stands before them.
 """
 
+from typing import Final
+
 from evaluators.budgets import StepLatencyBudget, TrajectoryLatencyBudget
 from evaluators.calls import FunctionCallAccuracy, FunctionCallAccuracyByRegistry
 from evaluators.caps import IterationCap
@@ -23,7 +25,7 @@ from evaluators.success import ToolCallSuccess
 from evaluators.total import TrajectoryScore
 from evaluators.verification import VerifierPass
 
-EVALUATORS: tuple[Evaluator, ...] = (
+EVALUATORS: Final[tuple[Evaluator, ...]] = (
     ToolSelectionAccuracy(),
     ParameterValidation(),
     ToolCallSuccess(),

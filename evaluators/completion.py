@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, NO_KINDS, Context, Follower, scored, unscored
 from evaluators.views.comparison import Comparison, ExecutedCalls, unknown_code
@@ -16,8 +16,8 @@ from schemas.result import Basis, Judgement
 from schemas.span import ERROR, Span, StepKind
 from schemas.trajectory import Step, Trajectory
 
-_SPEAKING: frozenset[StepKind] = frozenset({"planner", "verifier", "human"})  # beside models
-_TRUTH: Basis = "task_truth"
+_SPEAKING: Final[frozenset[StepKind]] = frozenset({"planner", "verifier", "human"})  # beside models
+_TRUTH: Final[Basis] = "task_truth"
 
 
 class Course(Follower):
@@ -174,7 +174,7 @@ def _write_fault(matched: Matched) -> str:
     return "missing_write" if matched.missing else ""
 
 
-_DONE = Judgement("pass", 1.0, "task_truth")
+_DONE: Final = Judgement("pass", 1.0, "task_truth")
 
 
 def _outputs(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgement:
@@ -201,8 +201,8 @@ def _outputs(state: Course, trajectory: Trajectory, truth: TaskTruth) -> Judgeme
     return scored(said / len(required), _TRUTH, "output_not_said", reason, {"unsaid": indexes})
 
 
-_STILL_OPEN = unscored("trace", "still_open", "the run goes on, and there is no task truth")
-_NO_TRUTH = unscored("trace", "no_truth", "no task truth; nothing visibly broke, which proves nothing")
+_STILL_OPEN: Final = unscored("trace", "still_open", "the run goes on, and there is no task truth")
+_NO_TRUTH: Final = unscored("trace", "no_truth", "no task truth; nothing visibly broke, which proves nothing")
 
 
 def _without_truth(state: Course, trajectory: Trajectory) -> Judgement:

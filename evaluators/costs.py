@@ -1,7 +1,7 @@
 """CostBudget: what a run may cost."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, Context, scored, unscored
 from schemas.registry import Workflow
@@ -9,10 +9,12 @@ from schemas.result import Judgement
 from schemas.span import Span, StepKind, is_step
 from schemas.trajectory import Step, Trajectory
 
-_PASS = Judgement("pass", 1.0, "registry")
-_NOT_CAPTURED = unscored("registry", "not_captured", "no span of the run says what it cost")
-COST_MAX_USD = 1e9  # of one span; more is a slip of who reported it
-_NANO = 1_000_000_000  # costs add up as whole billionths of a dollar: the sum is exact, whatever was taken out again
+_PASS: Final = Judgement("pass", 1.0, "registry")
+_NOT_CAPTURED: Final = unscored("registry", "not_captured", "no span of the run says what it cost")
+COST_MAX_USD: Final = 1e9  # of one span; more is a slip of who reported it
+_NANO: Final = (
+    1_000_000_000  # costs add up as whole billionths of a dollar: the sum is exact, whatever was taken out again
+)
 
 
 class Spending:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import orjson
 
@@ -14,16 +14,16 @@ from schemas.result import Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-PASS_AT = 0.8
-EVIDENCE_MAX = 20
-_COUNTED: frozenset[StepKind] = CALL_KINDS | {"handoff", "agent"}
-_USEFUL = Judgement("pass", 1.0, "trace")
-_REASONS = {
+PASS_AT: Final = 0.8
+EVIDENCE_MAX: Final = 20
+_COUNTED: Final[frozenset[StepKind]] = CALL_KINDS | {"handoff", "agent"}
+_USEFUL: Final = Judgement("pass", 1.0, "trace")
+_REASONS: Final = {
     "wasted": "failed, and nothing of the kind succeeded later",
     "redundant": "the same call with the same arguments succeeded before, with no write between",
     "backtracked": "goes back to where the run had been, and learns nothing that was not known",
 }
-_USELESS = {code: scored(0.0, "trace", code, reason) for code, reason in _REASONS.items()}
+_USELESS: Final = {code: scored(0.0, "trace", code, reason) for code, reason in _REASONS.items()}
 
 
 class Way:

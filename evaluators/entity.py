@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import is_call
@@ -17,17 +17,17 @@ from schemas.span import TRUNCATED, StepKind
 from schemas.tools import Tool
 from schemas.trajectory import Step, Trajectory
 
-VALUES_MAX = 100  # values of one argument that are looked at
-LOOKS_MAX = 8  # searches for ids of the same shape, in one run and for one type of entity
-_PERSON = "customer"  # the type of entity of which a conversation is about one
+VALUES_MAX: Final = 100  # values of one argument that are looked at
+LOOKS_MAX: Final = 8  # searches for ids of the same shape, in one run and for one type of entity
+_PERSON: Final = "customer"  # the type of entity of which a conversation is about one
 
 Word = Literal["", "other_read", "unknown", "other"]
-_GRAVITY: tuple[Word, ...] = ("other", "unknown", "other_read", "")
-_PASS = Judgement("pass", 1.0, "registry")
-_NOT_CAPTURED = unscored("registry", "not_captured", "the arguments were not captured, or cannot be read")
-_TRUNCATED = unscored("registry", "truncated", "the arguments were cut in decode")
-_REDACTED = unscored("registry", "redacted", "the argument that names the entity is replaced by a placeholder")
-_PART = re.compile(r"([^.\[\]]+)|\[(\*|\d{1,6})\]")
+_GRAVITY: Final[tuple[Word, ...]] = ("other", "unknown", "other_read", "")
+_PASS: Final = Judgement("pass", 1.0, "registry")
+_NOT_CAPTURED: Final = unscored("registry", "not_captured", "the arguments were not captured, or cannot be read")
+_TRUNCATED: Final = unscored("registry", "truncated", "the arguments were cut in decode")
+_REDACTED: Final = unscored("registry", "redacted", "the argument that names the entity is replaced by a placeholder")
+_PART: Final = re.compile(r"([^.\[\]]+)|\[(\*|\d{1,6})\]")
 
 
 @dataclass(slots=True)

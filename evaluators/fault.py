@@ -1,7 +1,7 @@
 """FirstFault: the step where a run went wrong. Regression attribution groups by it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -11,11 +11,13 @@ from schemas.registry import Workflow
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 
-_NONE = Judgement("pass", 1.0, "trace")
-_NOTHING_JUDGED = unscored("trace", "nothing_judged", "no step and no task truth could be judged")
+_NONE: Final = Judgement("pass", 1.0, "trace")
+_NOTHING_JUDGED: Final = unscored("trace", "nothing_judged", "no step and no task truth could be judged")
 # What they say of a step is no fault of the work (slow, dear, in vain), or is read here in a place of its own.
-_NO_FAULTS = frozenset({"StepEfficiency", "LatencyBudget", "CostBudget", "FunctionCallAccuracy", "ToolCallSuccess"})
-_NO_FAULT_CODES = frozenset(
+_NO_FAULTS: Final = frozenset(
+    {"StepEfficiency", "LatencyBudget", "CostBudget", "FunctionCallAccuracy", "ToolCallSuccess"}
+)
+_NO_FAULT_CODES: Final = frozenset(
     {
         "repeat",  # in vain, not wrong
         "unexpected_tool",  # FunctionCallAccuracy tells which of these are writes, and `wrong_write` names them
@@ -23,9 +25,9 @@ _NO_FAULT_CODES = frozenset(
     }
 )
 # How a call was made is part of its failure where it failed: what recovers the one recovers the other.
-_OF_THE_ATTEMPT = frozenset({"ParameterValidation", "ToolSelectionAccuracy"})
+_OF_THE_ATTEMPT: Final = frozenset({"ParameterValidation", "ToolSelectionAccuracy"})
 # Which of several faults of one step names it; those of other evaluators come last.
-_GRAVITY = {
+_GRAVITY: Final = {
     name: place
     for place, name in enumerate(
         (
@@ -40,7 +42,7 @@ _GRAVITY = {
         )
     )
 }
-_REASONS = {
+_REASONS: Final = {
     "unrecovered_failure": "its failure was not recovered",
     "wrong_write": "it is a call that the task does not expect",
     "cap_crossed": "it crossed a cap",

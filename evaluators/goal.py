@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from evaluators.base import ALL_KINDS, COMMON_CODES, NO_KINDS, Context, scored, unscored
 from evaluators.caps import Counts, crossed_first
@@ -17,12 +17,14 @@ from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
 WRITE, READ, OUTPUT = 1.0, 0.5, 1.0  # what a milestone weighs: a read is a step on the way, a write is the thing itself
-TRIED_MAX = 500  # calls of one tool that are tried on expected calls with alternatives; more reach nothing new
+TRIED_MAX: Final = 500  # calls of one tool that are tried on expected calls with alternatives; more reach nothing new
 
-_TRUTH: Basis = "task_truth"
-_DONE = Judgement("pass", 1.0, _TRUTH)
-_NO_TRUTH = unscored("trace", "no_truth", "no task truth says what the goal is")
-_NO_MILESTONES = unscored(_TRUTH, "no_milestones", "the task expects no call and no output: there is nothing to reach")
+_TRUTH: Final[Basis] = "task_truth"
+_DONE: Final = Judgement("pass", 1.0, _TRUTH)
+_NO_TRUTH: Final = unscored("trace", "no_truth", "no task truth says what the goal is")
+_NO_MILESTONES: Final = unscored(
+    _TRUTH, "no_milestones", "the task expects no call and no output: there is nothing to reach"
+)
 
 
 class _Milestones(NamedTuple):

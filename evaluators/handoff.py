@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import ALL_KINDS, CALL_KINDS, COMMON_CODES, Context, Follower, scored, unscored
 from evaluators.views.routes import agent_key, agent_keys, leaves_the_trace, route_of
@@ -13,14 +13,18 @@ from schemas.result import Judgement
 from schemas.span import TRUNCATED, StepKind
 from schemas.trajectory import Step, Trajectory
 
-_PASS = Judgement("pass", 1.0, "trace")
-_KNOWN = Judgement("pass", 1.0, "registry")
-_OPEN = unscored("trace", "still_open", "the run goes on, or was lost sight of")
-_OUTSIDE = unscored("trace", "left_the_trace", "handed to a person or back to the caller: no step can follow here")
-_NO_TARGET = unscored("trace", "no_target", "the span does not tell to whom, and no other agent's step follows")
-_NO_AGENTS = unscored("trace", "not_captured", "the steps that follow do not tell whose they are")
-_ALONE = unscored("trace", "not_captured", "the handoff is a trace of its own: the run it belongs to is elsewhere")
-_NO_CONTENT = unscored("registry", "not_captured", "what the target agent was given was not captured")
+_PASS: Final = Judgement("pass", 1.0, "trace")
+_KNOWN: Final = Judgement("pass", 1.0, "registry")
+_OPEN: Final = unscored("trace", "still_open", "the run goes on, or was lost sight of")
+_OUTSIDE: Final = unscored(
+    "trace", "left_the_trace", "handed to a person or back to the caller: no step can follow here"
+)
+_NO_TARGET: Final = unscored("trace", "no_target", "the span does not tell to whom, and no other agent's step follows")
+_NO_AGENTS: Final = unscored("trace", "not_captured", "the steps that follow do not tell whose they are")
+_ALONE: Final = unscored(
+    "trace", "not_captured", "the handoff is a trace of its own: the run it belongs to is elsewhere"
+)
+_NO_CONTENT: Final = unscored("registry", "not_captured", "what the target agent was given was not captured")
 
 
 @dataclass(slots=True, eq=False)

@@ -4,6 +4,8 @@ Pure; equal inputs give equal results. A trace over its cap keeps its span-local
 `unscored/truncated` there, whichever of its spans came first.
 """
 
+from typing import Final
+
 from evaluators.base import unscored
 from evaluators.catalogue import EVALUATORS
 from evaluators.folding.evaluation import Evaluation
@@ -16,7 +18,7 @@ from schemas.result import Result
 from schemas.span import Span, step_label
 from schemas.trajectory import OVER_CAP, Step, Trajectory
 
-_TRUNCATED = unscored("trace", "truncated", "the trace has more spans than the cap; no context can be trusted")
+_TRUNCATED: Final = unscored("trace", "truncated", "the trace has more spans than the cap; no context can be trusted")
 
 
 def judge_span(span: Span, workflow: Workflow, evaluators: tuple[Evaluator, ...] = EVALUATORS) -> tuple[Result, ...]:

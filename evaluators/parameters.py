@@ -1,7 +1,7 @@
 """ParameterValidation: the arguments of a call against its tool's JSON Schema, all of it."""
 
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from schemas.config import spell_path
@@ -12,8 +12,8 @@ from schemas.span import TRUNCATED, StepKind
 from schemas.tools import offered_tools
 from schemas.trajectory import Step
 
-FAULTS_MAX = 20  # faults of one call that are kept; the first decides
-_CODES = {
+FAULTS_MAX: Final = 20  # faults of one call that are kept; the first decides
+_CODES: Final = {
     "required": "missing_argument",
     "dependentRequired": "missing_argument",
     "type": "wrong_type",
@@ -25,14 +25,14 @@ _CODES = {
     "format": "wrong_format",
 }
 # Which fault names a call that has several: the one that explains most.
-_GRAVITY = ("unexpected_argument", "missing_argument", "wrong_type", "not_in_enum", "wrong_format", "constraint")
-_PASS = Judgement("pass", 1.0, "registry")
-_OFFERED_PASS = Judgement("pass", 1.0, "trace")
-_REPR = "they fit; the log holds them as Python's repr and not as JSON"
-_REPR_PASS = {
+_GRAVITY: Final = ("unexpected_argument", "missing_argument", "wrong_type", "not_in_enum", "wrong_format", "constraint")
+_PASS: Final = Judgement("pass", 1.0, "registry")
+_OFFERED_PASS: Final = Judgement("pass", 1.0, "trace")
+_REPR: Final = "they fit; the log holds them as Python's repr and not as JSON"
+_REPR_PASS: Final = {
     basis: Judgement("pass", 1.0, basis, "python_repr", _REPR) for basis in (_PASS.basis, _OFFERED_PASS.basis)
 }
-_NOT_AN_OBJECT = "arguments must be a JSON object, not {}"
+_NOT_AN_OBJECT: Final = "arguments must be a JSON object, not {}"
 
 
 class ParameterValidation:

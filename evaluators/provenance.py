@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import is_call
@@ -15,12 +15,12 @@ from schemas.span import TRUNCATED, StepKind
 from schemas.tools import Tool
 from schemas.trajectory import Step, Trajectory
 
-PATHS_MAX = 20
-_PASS = Judgement("pass", 1.0, "trace")
-_NOT_CAPTURED = unscored("trace", "not_captured", "the arguments were not captured, or cannot be read")
-_REDACTED = unscored("trace", "redacted", "values that would have to be seen are replaced by placeholders")
-_TRUNCATED = unscored("trace", "truncated", "the arguments were cut in decode")
-_DOUBTS = {
+PATHS_MAX: Final = 20
+_PASS: Final = Judgement("pass", 1.0, "trace")
+_NOT_CAPTURED: Final = unscored("trace", "not_captured", "the arguments were not captured, or cannot be read")
+_REDACTED: Final = unscored("trace", "redacted", "values that would have to be seen are replaced by placeholders")
+_TRUNCATED: Final = unscored("trace", "truncated", "the arguments were cut in decode")
+_DOUBTS: Final = {
     "not_captured": "not seen before, but not everything that was said and brought was captured",
     "redacted": "not seen before, but what was seen has placeholders in it",
     "truncated": "not seen before, but what was seen was cut in decode",

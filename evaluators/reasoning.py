@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, Context, scored, unscored
 from evaluators.views.claims import claims_success, claims_work_of, owns_up
@@ -16,16 +16,18 @@ from schemas.result import Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-EVIDENCE_MAX = 20
-IDS_MAX = 50  # ids of one thought that are looked for
-LOOKS_MAX = 8  # searches for ids of the same shape, in one run
-_MODELS: frozenset[StepKind] = frozenset({"llm", "planner"})
-_ID = re.compile(r"[^\s\"'`(),;!?<>\[\]{}*|]+")
-_PASS = Judgement("pass", 1.0, "trace")
-_REDACTED = unscored("trace", "redacted", "the thought is replaced by a placeholder")
-_UNCHECKED = unscored("trace", "nothing_to_check", "the thought names no tool, no id and no outcome to hold against")
-_NO_THOUGHT = unscored("trace", "no_thought", "no thought was captured")
-_OTHER_TOOL = "the thought names {}, which was not called, neither then nor later"
+EVIDENCE_MAX: Final = 20
+IDS_MAX: Final = 50  # ids of one thought that are looked for
+LOOKS_MAX: Final = 8  # searches for ids of the same shape, in one run
+_MODELS: Final[frozenset[StepKind]] = frozenset({"llm", "planner"})
+_ID: Final = re.compile(r"[^\s\"'`(),;!?<>\[\]{}*|]+")
+_PASS: Final = Judgement("pass", 1.0, "trace")
+_REDACTED: Final = unscored("trace", "redacted", "the thought is replaced by a placeholder")
+_UNCHECKED: Final = unscored(
+    "trace", "nothing_to_check", "the thought names no tool, no id and no outcome to hold against"
+)
+_NO_THOUGHT: Final = unscored("trace", "no_thought", "no thought was captured")
+_OTHER_TOOL: Final = "the thought names {}, which was not called, neither then nor later"
 
 
 class Fault(NamedTuple):

@@ -1,7 +1,7 @@
 """ToolSelectionAccuracy: was this the right tool at this step, given what happened so far?"""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from evaluators.base import CALL_KINDS, COMMON_CODES, MAYBE_CALLS, Context, scored, unscored
 from evaluators.views.comparison import EVIDENCE_MAX, is_call
@@ -15,11 +15,11 @@ from schemas.result import Basis, Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step, Trajectory
 
-_BY_TRUTH = Judgement("pass", 1.0, "task_truth")
-_BY_REGISTRY = Judgement("pass", 1.0, "registry")
-_BY_OFFER = Judgement("pass", 1.0, "trace")
-_NO_BASIS = unscored("trace", "no_basis", "no truth, registry or offered tools tell which tool would be right")
-_NO_CALLS = unscored("trace", "no_calls", "no tool was called, and no truth says that one should be")
+_BY_TRUTH: Final = Judgement("pass", 1.0, "task_truth")
+_BY_REGISTRY: Final = Judgement("pass", 1.0, "registry")
+_BY_OFFER: Final = Judgement("pass", 1.0, "trace")
+_NO_BASIS: Final = unscored("trace", "no_basis", "no truth, registry or offered tools tell which tool would be right")
+_NO_CALLS: Final = unscored("trace", "no_calls", "no tool was called, and no truth says that one should be")
 
 
 Names = frozenset[str] | None  # of the tools that were offered; None: not known

@@ -1,6 +1,6 @@
 """ToolCallSuccess: did the call work, whatever its status says?"""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import COMMON_CODES, MAYBE_CALLS, scored, unscored
 from evaluators.views.comparison import is_call
@@ -11,12 +11,12 @@ from schemas.span import OK, StepKind
 from schemas.toolcall import Failure
 from schemas.trajectory import Step
 
-_CODES = {"E1": "error_status", "E2": "error_type", "E3": "error_type", "E4": "exception_event"}
-_PASS = Judgement("pass", 1.0, "trace")
-_STATUS_ONLY = Judgement(
+_CODES: Final = {"E1": "error_status", "E2": "error_type", "E3": "error_type", "E4": "exception_event"}
+_PASS: Final = Judgement("pass", 1.0, "trace")
+_STATUS_ONLY: Final = Judgement(
     "pass", 1.0, "trace", "status_only", "no error status and no exception; the result was not captured to look into"
 )
-_NO_RESULT = unscored("trace", "no_result", "the span never ended and holds no result")
+_NO_RESULT: Final = unscored("trace", "no_result", "the span never ended and holds no result")
 
 
 class ToolCallSuccess:

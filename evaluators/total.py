@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evaluators.base import COMMON_CODES, Context, scored, unscored
 from evaluators.views.recovery import Failures
@@ -10,20 +10,22 @@ from schemas.registry import Workflow
 from schemas.result import Basis, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 
-DEFAULT_WEIGHTS: Mapping[str, float] = {
+DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
     "TaskCompletion": 0.4,
     "FunctionCallAccuracy": 0.2,
     "ParameterValidation": 0.1,
     "ToolCallSuccess": 0.15,
     "StepEfficiency": 0.15,
 }
-PASS_AT = 0.7
-HARD_CAP = 0.25  # what a run with a hard failure scores at most, whatever its other parts
-CACHED_MAX = 1024  # judgements that are kept: runs of a workflow come to the same few sums again and again
-_HARD_CODES = frozenset({"too_many_steps", "too_many_repeats", "forbidden_call", "other_customer"})
+PASS_AT: Final = 0.7
+HARD_CAP: Final = 0.25  # what a run with a hard failure scores at most, whatever its other parts
+CACHED_MAX: Final = 1024  # judgements that are kept: runs of a workflow come to the same few sums again and again
+_HARD_CODES: Final = frozenset({"too_many_steps", "too_many_repeats", "forbidden_call", "other_customer"})
 # To stay within limits is no work: an idle run does.
-_LIMITS = frozenset({"IterationCap", "LatencyBudget", "CostBudget"})
-_NOTHING_SCORED = unscored("trace", "nothing_scored", "none of the weighted evaluators could score what this run did")
+_LIMITS: Final = frozenset({"IterationCap", "LatencyBudget", "CostBudget"})
+_NOTHING_SCORED: Final = unscored(
+    "trace", "nothing_scored", "none of the weighted evaluators could score what this run did"
+)
 
 _Parts = tuple[tuple[str, float], ...]  # the score of each weighted evaluator that has one, in the order of the weights
 
@@ -167,7 +169,7 @@ def _undone(state: Scores, trajectory: Trajectory, whole: Mapping[str, Result]) 
     return f"{write.label} failed and was not recovered"
 
 
-_NO_SCORES = (0.0, 0)
+_NO_SCORES: Final = (0.0, 0)
 
 
 def _parts(state: Scores, whole: Mapping[str, Result]) -> _Parts:

@@ -1,7 +1,7 @@
 """VerifierPass: what a verifier said of the work, and whether it passed what had visibly failed."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import orjson
 
@@ -14,12 +14,12 @@ from schemas.result import Judgement
 from schemas.span import ERROR, Span, StepKind
 from schemas.trajectory import Step, Trajectory
 
-_VERIFIER: frozenset[StepKind] = frozenset({"verifier"})
-_PASS = Judgement("pass", 1.0, "trace")
-_REJECTED = scored(0.0, "trace", "rejected", "the verifier did not pass the work")
-_NOT_CAPTURED = unscored("trace", "not_captured", "what the verifier said was not captured")
-_NOT_PARSED = unscored("trace", "not_parsed", "no verdict can be read from what the verifier said")
-_BROKE = unscored("trace", "verifier_failed", "the verifier itself failed, and gave no verdict")
+_VERIFIER: Final[frozenset[StepKind]] = frozenset({"verifier"})
+_PASS: Final = Judgement("pass", 1.0, "trace")
+_REJECTED: Final = scored(0.0, "trace", "rejected", "the verifier did not pass the work")
+_NOT_CAPTURED: Final = unscored("trace", "not_captured", "what the verifier said was not captured")
+_NOT_PARSED: Final = unscored("trace", "not_parsed", "no verdict can be read from what the verifier said")
+_BROKE: Final = unscored("trace", "verifier_failed", "the verifier itself failed, and gave no verdict")
 
 
 class Unrecovered(Follower):

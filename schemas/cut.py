@@ -1,13 +1,13 @@
 """The bounds of an attribute map, and the knife: values cut at 64 KiB, attributes at 256. Pure, but it changes the map."""
 
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from schemas.otlp import text_of
 
-VALUE_BYTES_MAX = 64 * 1024
-ATTRIBUTES_MAX = 256
+VALUE_BYTES_MAX: Final = 64 * 1024
+ATTRIBUTES_MAX: Final = 256
 
 
 def cut_values(attributes: Any) -> int:

@@ -6,7 +6,7 @@ Broken spans raise `InvalidOtlp` with a sentence; the caller dead-letters or ref
 """
 
 import sys
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 from xxhash import xxh3_64_intdigest
@@ -20,13 +20,13 @@ from schemas.otlp import InvalidOtlp, parse_resource, parse_scope, parse_span
 from schemas.redaction.redactor import Redactor
 from schemas.span import CLOCK_SUSPECT, DROPPED_ATTRIBUTES, INVALID_UTF8, TRUNCATED, RawSpan, Span
 
-EVENTS_MAX = 128
-SPAN_BYTES_MAX = 1024 * 1024  # after cutting; above it the span is dead-lettered
-DAY_MS = 86_400_000
-_CACHE_MAX = 4_096
+EVENTS_MAX: Final = 128
+SPAN_BYTES_MAX: Final = 1024 * 1024  # after cutting; above it the span is dead-lettered
+DAY_MS: Final = 86_400_000
+_CACHE_MAX: Final = 4_096
 
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
-_names: dict[bytes, str] = {}
+_names: Final[dict[bytes, str]] = {}
 
 
 class Resource(NamedTuple):
@@ -39,8 +39,8 @@ class Resource(NamedTuple):
     session_id: str
 
 
-_resources: dict[bytes, Resource] = {}
-_scopes: dict[bytes, str] = {}
+_resources: Final[dict[bytes, Resource]] = {}
+_scopes: Final[dict[bytes, str]] = {}
 
 
 def bound(raw: RawSpan) -> tuple[RawSpan, int]:

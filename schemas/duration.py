@@ -1,11 +1,12 @@
 """Durations (`10s`, `15m`, `30d`) and false-alarm budgets (`1 per 30d`) as people write them, in milliseconds."""
 
 import re
+from typing import Final
 
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d|w)")
-_BUDGET = re.compile(r"(\d{1,6})\s+per\s+(.+)")
-DURATION_MS_MAX = 3_660 * _UNIT_MS["d"]  # ten years
+_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d|w)")
+_BUDGET: Final = re.compile(r"(\d{1,6})\s+per\s+(.+)")
+DURATION_MS_MAX: Final = 3_660 * _UNIT_MS["d"]  # ten years
 
 
 def duration_ms(text: str) -> int:

@@ -4,9 +4,10 @@ The law: only the anchored start of a text is read. The word "error" further on,
 """
 
 import re
+from typing import Final
 
-_ANCHOR_CHARS = 200
-_ERROR = re.compile(
+_ANCHOR_CHARS: Final = 200
+_ERROR: Final = re.compile(
     r"""
     \[?err(?:or)?\]?(?::|\s+[-\u2013\u2014]\s|\s*\(|\s+(?:code\s*)?[45]\d\d\b|$)
   | error\ (?:executing|invoking|running|calling|occurred|while)\ | \[error\]
@@ -26,14 +27,16 @@ _ERROR = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_FIRST = frozenset("[45" + "abcefghiopqrstuy" + "abcefghiopqrstuy".upper())  # what one of them can begin with
-_RAISED = re.compile(r"<?(?:\w+\.)*[A-Z]\w*(?:Error|Exception)\b[>']*\s*(?::|\()")  # ValueError: no; a.b.HTTPError(...)
-_NOT_A_TOOL = re.compile(r".{1,80} is not a valid tool, try one of")
+_FIRST: Final = frozenset("[45" + "abcefghiopqrstuy" + "abcefghiopqrstuy".upper())  # what one of them can begin with
+_RAISED: Final = re.compile(
+    r"<?(?:\w+\.)*[A-Z]\w*(?:Error|Exception)\b[>']*\s*(?::|\()"
+)  # ValueError: no; a.b.HTTPError(...)
+_NOT_A_TOOL: Final = re.compile(r".{1,80} is not a valid tool, try one of")
 # A failure to act, or the answer to a question ("could not find such an order")? Never more than suspect.
-_DOUBTFUL = re.compile(r"(?:could not|couldn't|cannot|can't|unable to) ", re.IGNORECASE)
-_DOUBTFUL_FIRST = frozenset("cuCU")
+_DOUBTFUL: Final = re.compile(r"(?:could not|couldn't|cannot|can't|unable to) ", re.IGNORECASE)
+_DOUBTFUL_FIRST: Final = frozenset("cuCU")
 # An object that was cut, or is no JSON for another reason, and begins as an error does.
-_BROKEN_OBJECT = re.compile(
+_BROKEN_OBJECT: Final = re.compile(
     r"""\{\s*["'](?:error|exception|error_message|errorMessage)["']\s*:\s*["'{\[](?!["'}\]]|none|null|no error)""",
     re.IGNORECASE,
 )

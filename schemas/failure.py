@@ -8,7 +8,7 @@ the `error_type` that decode makes of them; E8 and E9 need the other spans of th
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from schemas.errortext import doubtful_text, error_text
 from schemas.payload import json_or_text, read_result
@@ -30,31 +30,31 @@ class Failure(NamedTuple):
     message: str
 
 
-_CONTROL_FLOW = re.compile(
+_CONTROL_FLOW: Final = re.compile(
     r"GraphInterrupt|GraphBubbleUp|NodeInterrupt|ParentCommand|^Command\(|GuardrailTripwireTriggered"
     r"|CancelledError|GeneratorExit"
 )
-_ERROR_WORDS = frozenset(
+_ERROR_WORDS: Final = frozenset(
     {"error", "errored", "failed", "failure", "fatal", "exception", "denied", "unauthorized", "timeout"}
 )
-_NO_ERROR_WORDS = frozenset(
+_NO_ERROR_WORDS: Final = frozenset(
     {"", "0", "false", "no", "none", "null", "nil", "undefined", "ok", "success", "n/a", "-", "no error", "no errors"}
 )
-_ERROR_KEYS = ("error", "errors", "error_message", "errorMessage", "error_msg", "exception", "traceback")
-_ERROR_CODE_KEYS = ("error_code", "errorCode")
-_EXPLAINING_KEYS = ("message", "detail", "reason")
-_WRAPPING_KEYS = ("result", "response", "output")  # an error may stand one level deeper in these
-_WRAPPING = frozenset((*_WRAPPING_KEYS, "content"))
-_FALSE_TEXTS = ("false", "False", "FALSE")
-_TRUE_TEXTS = ("true", "True", "TRUE")
-_HTTP_FAULT = re.compile(r"[45]\d\d(?!\d)")
-_DEPTH_MAX = 5  # levels of an `error` value that are looked into
-_DOCUMENT_CHARS = 200  # a longer text that a retrieval gave is a document, whatever it begins with
-_ERRORS_ARE_ITS_BUSINESS = re.compile(
+_ERROR_KEYS: Final = ("error", "errors", "error_message", "errorMessage", "error_msg", "exception", "traceback")
+_ERROR_CODE_KEYS: Final = ("error_code", "errorCode")
+_EXPLAINING_KEYS: Final = ("message", "detail", "reason")
+_WRAPPING_KEYS: Final = ("result", "response", "output")  # an error may stand one level deeper in these
+_WRAPPING: Final = frozenset((*_WRAPPING_KEYS, "content"))
+_FALSE_TEXTS: Final = ("false", "False", "FALSE")
+_TRUE_TEXTS: Final = ("true", "True", "TRUE")
+_HTTP_FAULT: Final = re.compile(r"[45]\d\d(?!\d)")
+_DEPTH_MAX: Final = 5  # levels of an `error` value that are looked into
+_DOCUMENT_CHARS: Final = 200  # a longer text that a retrieval gave is a document, whatever it begins with
+_ERRORS_ARE_ITS_BUSINESS: Final = re.compile(
     r"(?:^|[^a-z])(?:logs?|errors?|exceptions?|diagnos[a-z]*|lint(?:er|ing)?|tests?|traces?|incidents?)(?:$|[^a-z])"
 )
-_MESSAGE_CHARS = 200
-_RESULT_KINDS = frozenset({"tool_call", "retrieval", "handoff"})
+_MESSAGE_CHARS: Final = 200
+_RESULT_KINDS: Final = frozenset({"tool_call", "retrieval", "handoff"})
 
 
 def failure_of(span: Span, result: Any) -> Failure | None:
@@ -232,7 +232,7 @@ def _is_explained(value: dict[str, Any]) -> bool:
 
 
 # The keys that tell, and how: the first of this list that tells of an error names it.
-_TELLING_KEYS: dict[str, tuple[int, Callable[[str, dict[str, Any]], Found | None]]] = {
+_TELLING_KEYS: Final[dict[str, tuple[int, Callable[[str, dict[str, Any]], Found | None]]]] = {
     key: (place, tells)
     for place, (key, tells) in enumerate(
         [
@@ -247,8 +247,8 @@ _TELLING_KEYS: dict[str, tuple[int, Callable[[str, dict[str, Any]], Found | None
         ]
     )
 }
-_TELLING = frozenset(_TELLING_KEYS)
-_SPEAKING = _TELLING | _WRAPPING
+_TELLING: Final = frozenset(_TELLING_KEYS)
+_SPEAKING: Final = _TELLING | _WRAPPING
 
 
 def _is_error_word(word: Any) -> bool:
@@ -285,7 +285,7 @@ def errors_are_its_business(tool: str) -> bool:
     return _ERRORS_ARE_ITS_BUSINESS.search(snake) is not None
 
 
-CUT_OFF_REASONS = frozenset({"length", "max_tokens", "content_filter", "error"})
+CUT_OFF_REASONS: Final = frozenset({"length", "max_tokens", "content_filter", "error"})
 
 
 def finish_reasons(span: Span) -> frozenset[str]:

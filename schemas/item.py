@@ -5,7 +5,7 @@ record that tells nothing of a span. Pure.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.decode import decode
 from schemas.decode_log import decode_log
@@ -19,7 +19,7 @@ from schemas.span import RawSpan, Span
 from schemas.topic_record import Refused, split_parts
 
 Item = Span | LogRecord
-ITEM_BYTES = 1_200  # what an item takes in memory beside its content
+ITEM_BYTES: Final = 1_200  # what an item takes in memory beside its content
 
 
 class Taken(NamedTuple):

@@ -8,18 +8,18 @@ and `named_by` finds the first rule that holds for any span of the run. Pure: ru
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from schemas.dialects.view import View
 from schemas.otlp import InvalidOtlp, parse_resource
 
-VALUE_CHARS_MAX = 256  # of an attribute's value: what a rule can see of it
-NAME_CHARS_MAX = 200  # of a name that holds a value
-PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+VALUE_CHARS_MAX: Final = 256  # of an attribute's value: what a rule can see of it
+NAME_CHARS_MAX: Final = 200  # of a name that holds a value
+PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 RESOURCE, SPAN = "resource", "span"
-_CACHE_MAX = 4_096
+_CACHE_MAX: Final = 4_096
 
 Marks = tuple[tuple[str, str, str], ...]  # (resource or span, key, value), of the keys that some rule looks at
 
@@ -31,7 +31,7 @@ class Watched(NamedTuple):
     span: frozenset[str]
 
 
-NOTHING = Watched(frozenset(), frozenset())
+NOTHING: Final = Watched(frozenset(), frozenset())
 
 
 class NamingRule(NamedTuple):
@@ -104,7 +104,7 @@ def _filled(workflow: str, said: Mapping[tuple[str, str], str]) -> str:
     return PLACEHOLDER.sub(value, workflow).strip()[:NAME_CHARS_MAX] if "{" in workflow else workflow
 
 
-_resources: dict[tuple[bytes, frozenset[str]], Marks] = {}
+_resources: Final[dict[tuple[bytes, frozenset[str]], Marks]] = {}
 
 
 def resource_marks(resource: bytes, keys: frozenset[str]) -> Marks:

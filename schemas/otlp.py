@@ -6,7 +6,7 @@ invalid UTF-8 is ours to repair. (KeyValue is wire-compatible with a map entry; 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -18,9 +18,9 @@ from schemas.span import RawSpan
 Message = Any  # a protobuf message of a class made at run time
 Plain = Any  # None, bool, int, float, str, list or dict
 
-_VARINT_MAX = 10  # bytes of a varint
-_TYPES = {"bytes": 12, "string": 9, "fixed64": 6, "uint32": 13, "uint64": 4}
-_MESSAGES: dict[str, list[tuple[str, int, str]]] = {
+_VARINT_MAX: Final = 10  # bytes of a varint
+_TYPES: Final = {"bytes": 12, "string": 9, "fixed64": 6, "uint32": 13, "uint64": 4}
+_MESSAGES: Final[dict[str, list[tuple[str, int, str]]]] = {
     "Traces": [("resource_spans", 1, "*ResourceSpans")],
     "ResourceSpans": [("resource", 1, "bytes"), ("scope_spans", 2, "*ScopeSpans")],
     "ScopeSpans": [("scope", 1, "bytes"), ("spans", 2, "*bytes")],
@@ -56,7 +56,10 @@ _MESSAGES: dict[str, list[tuple[str, int, str]]] = {
 }
 
 
-_ENTRY = {"attributes": "AttributesEntry", "values": "ValuesEntry"}  # protobuf's name of a map's entry, by the field's
+_ENTRY: Final = {
+    "attributes": "AttributesEntry",
+    "values": "ValuesEntry",
+}  # protobuf's name of a map's entry, by the field's
 
 
 def _build() -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _build() -> dict[str, Any]:
     }
 
 
-_CLASSES = _build()
+_CLASSES: Final = _build()
 parse_traces = _CLASSES["Traces"].FromString
 parse_span = _CLASSES["Span"].FromString
 parse_head = _CLASSES["Head"].FromString

@@ -7,17 +7,19 @@ one. No value that is read here nests deeper than DEPTH_MAX: whoever walks it ma
 
 import re
 from itertools import accumulate
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from schemas.pyrepr import NotARepr, read_repr
 from schemas.redaction.patterns import TOKEN
 
-_WRAPPING_KEYS_MAX = 4  # of an object that wraps a result
-PEELS_MAX = 3  # wrappings taken off; deeper ones are the tool's own data
-DEPTH_MAX = 100  # levels of nesting; no tool takes or gives more, and deeper values exhaust the stack of who walks them
-_PLACEHOLDER = re.compile(
+_WRAPPING_KEYS_MAX: Final = 4  # of an object that wraps a result
+PEELS_MAX: Final = 3  # wrappings taken off; deeper ones are the tool's own data
+DEPTH_MAX: Final = (
+    100  # levels of nesting; no tool takes or gives more, and deeper values exhaust the stack of who walks them
+)
+_PLACEHOLDER: Final = re.compile(
     r"""\s*(?:
         __[A-Z][A-Z_]*__                                  # __REDACTED__
       | \[(?:[A-Z][A-Z_ ]*|redacted|masked|filtered|removed)(?::[^\]]{0,40})?\]  # [REDACTED], [EMAIL]
@@ -29,8 +31,8 @@ _PLACEHOLDER = re.compile(
     )\s*""",
     re.VERBOSE,
 )
-_PLACEHOLDER_CHARS_MAX = 80
-_FIRST = frozenset(("", *"_[<{*R \t\n"))  # what a placeholder can start with: spares most values the expression
+_PLACEHOLDER_CHARS_MAX: Final = 80
+_FIRST: Final = frozenset(("", *"_[<{*R \t\n"))  # what a placeholder can start with: spares most values the expression
 
 
 def has_token(text: str | None) -> bool:
@@ -91,8 +93,8 @@ def json_or_text(text: str) -> Any:
         return text
 
 
-_BRACKETS = bytes(set(range(256)) - set(b"{[]}"))  # what to delete
-_LEVELS = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
+_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))  # what to delete
+_LEVELS: Final = {ord("{"): 1, ord("["): 1, ord("]"): -1, ord("}"): -1}
 
 
 def _too_deep(text: str) -> bool:
@@ -162,8 +164,8 @@ def _from_repr(text: str) -> Any:
     return read_repr(text)
 
 
-_STRUCTURED = frozenset(("{", "[", '"'))  # what a JSON text can begin with that holds more than a bare word
-_STRUCTURED_REPR = _STRUCTURED | {"(", "'"}
+_STRUCTURED: Final = frozenset(("{", "[", '"'))  # what a JSON text can begin with that holds more than a bare word
+_STRUCTURED_REPR: Final = _STRUCTURED | {"(", "'"}
 
 
 def _wrapped_arguments(value: Any, tool: str) -> Any:
@@ -182,8 +184,8 @@ def _wrapped_arguments(value: Any, tool: str) -> Any:
     return None
 
 
-_WRAPPINGS = frozenset({"function", "arguments", "kwargs"})
-_CALL_KEYS = frozenset({"name", "arguments", "id", "call_id", "type", "index"})
+_WRAPPINGS: Final = frozenset({"function", "arguments", "kwargs"})
+_CALL_KEYS: Final = frozenset({"name", "arguments", "id", "call_id", "type", "index"})
 
 
 def read_result(text: str | None) -> Any:
@@ -212,7 +214,7 @@ def _structured(text: str) -> Any:
     return value
 
 
-_REPR_START = re.compile(r"\s*(?:\{\s*['}\d]|\[\s*[\]'{\[(\d-])")  # spares broken JSON the second reading
+_REPR_START: Final = re.compile(r"\s*(?:\{\s*['}\d]|\[\s*[\]'{\[(\d-])")  # spares broken JSON the second reading
 
 
 def _wrapped_result(value: Any) -> Any:

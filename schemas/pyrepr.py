@@ -5,12 +5,12 @@ text that is anything but dicts, lists, tuples, strings, numbers and the three c
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-CHARS_MAX = 65_536  # as long as decode lets a value be
-_TOKEN = re.compile(
+CHARS_MAX: Final = 65_536  # as long as decode lets a value be
+_TOKEN: Final = re.compile(
     r"""\s*(?:
         (?P<text>'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")
       | (?P<word>True|False|None|true|false|null)\b
@@ -19,11 +19,11 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_WORDS = {"True": "true", "False": "false", "None": "null"}
-_MARKS = {"(": "[", ")": "]"}
-_CLOSING = frozenset("]}")
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
+_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
+_MARKS: Final = {"(": "[", ")": "]"}
+_CLOSING: Final = frozenset("]}")
+_ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
 
 
 class NotARepr(ValueError):

@@ -5,7 +5,7 @@ in a fail rate. Rates count final rows with verdict pass or fail.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 Verdict = Literal["pass", "fail", "unscored", "error"]
 Basis = Literal[
@@ -15,8 +15,8 @@ Basis = Literal[
     "trace",  # the trace alone, reference-free
     "judge",  # a model's opinion
 ]
-TRAJECTORY_STEP = "(trajectory)"  # the step label of results about the whole trajectory
-OTHER_STEP = "__other__"  # the label beyond the cap of labels of one workflow
+TRAJECTORY_STEP: Final = "(trajectory)"  # the step label of results about the whole trajectory
+OTHER_STEP: Final = "__other__"  # the label beyond the cap of labels of one workflow
 
 
 class Judgement(NamedTuple):
@@ -47,4 +47,4 @@ class Result(NamedTuple):
     event_ns: int  # end of the judged span; of the trajectory: end of its last span
 
 
-RESULT_COLUMNS: tuple[str, ...] = Result._fields
+RESULT_COLUMNS: Final[tuple[str, ...]] = Result._fields

@@ -7,7 +7,7 @@ resource and scope, the tenant and the append time of its Kafka record; nothing 
 """
 
 import re
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 StepKind = Literal[
     "tool_call",  # an executed tool, successful or not
@@ -22,18 +22,18 @@ StepKind = Literal[
     "memory",  # agent memory read or written; no step
     "internal",  # structure and noise; no step
 ]
-STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind)) - {"workflow", "memory", "internal"}
+STEP_KINDS: Final[frozenset[str]] = frozenset(get_args(StepKind)) - {"workflow", "memory", "internal"}
 
 UNSET, OK, ERROR = 0, 1, 2  # OTLP status codes
 
 # Flags of a span, a bit each. A bound that was hit, or content that could not be trusted, is never silent.
-CLOCK_SUSPECT = 1  # start or end lies more than a day from the received time, or end < start
-TRUNCATED = 2  # a value over 64 KiB or an attribute beyond the 256th was cut in decode
-DROPPED_ATTRIBUTES = 4  # the producer says that it dropped attributes
-INVALID_UTF8 = 8  # bytes that are not UTF-8 were replaced by U+FFFD
-BAD_VALUE = 16  # an attribute value could not be read (too deep, broken) and was left out
-REDACTED = 32  # content was masked or taken away before anything was judged (docs/privacy.md)
-FLAG_NAMES = {
+CLOCK_SUSPECT: Final = 1  # start or end lies more than a day from the received time, or end < start
+TRUNCATED: Final = 2  # a value over 64 KiB or an attribute beyond the 256th was cut in decode
+DROPPED_ATTRIBUTES: Final = 4  # the producer says that it dropped attributes
+INVALID_UTF8: Final = 8  # bytes that are not UTF-8 were replaced by U+FFFD
+BAD_VALUE: Final = 16  # an attribute value could not be read (too deep, broken) and was left out
+REDACTED: Final = 32  # content was masked or taken away before anything was judged (docs/privacy.md)
+FLAG_NAMES: Final = {
     CLOCK_SUSPECT: "clock_suspect",
     TRUNCATED: "truncated",
     DROPPED_ATTRIBUTES: "dropped_attributes",
@@ -102,9 +102,9 @@ class Span(NamedTuple):
     ] = ()  # what it and its resource say under the keys that naming rules look at
 
 
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
 
-SPAN_COLUMNS: tuple[str, ...] = Span._fields[: Span._fields.index("result") + 1]
+SPAN_COLUMNS: Final[tuple[str, ...]] = Span._fields[: Span._fields.index("result") + 1]
 
 
 def step_label(kind: StepKind, agent: str, tool: str, name: str) -> str:

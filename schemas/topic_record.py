@@ -3,7 +3,7 @@ OTLP JSON.
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -13,14 +13,14 @@ from schemas.otlp_json_logs import is_logs, logs_of
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
 
-_TRACE_ID_BYTES = 16
-_HEAD = 256  # longer than any frame whose length byte can pass for a brace
+_TRACE_ID_BYTES: Final = 16
+_HEAD: Final = 256  # longer than any frame whose length byte can pass for a brace
 # How a log record begins: its time, severity or attributes; written from its end, as newer Collectors do, its event's name, the
 # time it was observed, or its span id. A span's fields of these numbers have other wire types. Not so a log record's body and
 # trace id: these may be a span's name and attributes.
-_LOG_BEGINS = frozenset({b"\x09", b"\x10", b"\x32", b"\x62", b"\x59", b"\x52"})
-_EITHER_BEGINS = frozenset({b"\x2a", b"\x4a"})
-_NEVER_IN_JSON = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_LOG_BEGINS: Final = frozenset({b"\x09", b"\x10", b"\x32", b"\x62", b"\x59", b"\x52"})
+_EITHER_BEGINS: Final = frozenset({b"\x2a", b"\x4a"})
+_NEVER_IN_JSON: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Refused(NamedTuple):

@@ -1,7 +1,7 @@
 """A trajectory: the ordered steps of one run, one per trace. Pure values; `streams.core.assemble` makes them."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from schemas.expectation import TaskTruth
 from schemas.registry import Workflow
@@ -16,14 +16,14 @@ CloseReason = Literal[
 ]
 
 # Flags of a trajectory, a bit each, beside those of its spans (schemas.span), which it inherits.
-NO_ROOT = 1 << 8
-MISSING_PARENT = 1 << 9  # a span names a parent that is not there
-MANY_ROOTS = 1 << 10  # several parentless spans: a virtual root holds them
-CYCLE = 1 << 11  # parent links form a cycle; it was cut at the smallest (start, span id)
-OVER_CAP = 1 << 12  # more spans than `trace_spans_max`: contextual evaluators answer unscored/truncated
-CONFLICT = 1 << 13  # one span id came with different content; the greater (end, hash) was folded
-LABELS_CAPPED = 1 << 14  # the workflow's cap of step labels was reached
-FLAG_NAMES = {
+NO_ROOT: Final = 1 << 8
+MISSING_PARENT: Final = 1 << 9  # a span names a parent that is not there
+MANY_ROOTS: Final = 1 << 10  # several parentless spans: a virtual root holds them
+CYCLE: Final = 1 << 11  # parent links form a cycle; it was cut at the smallest (start, span id)
+OVER_CAP: Final = 1 << 12  # more spans than `trace_spans_max`: contextual evaluators answer unscored/truncated
+CONFLICT: Final = 1 << 13  # one span id came with different content; the greater (end, hash) was folded
+LABELS_CAPPED: Final = 1 << 14  # the workflow's cap of step labels was reached
+FLAG_NAMES: Final = {
     NO_ROOT: "no_root",
     MISSING_PARENT: "missing_parent",
     MANY_ROOTS: "many_roots",

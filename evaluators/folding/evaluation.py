@@ -8,7 +8,7 @@ was closed without a root is `unscored/no_root` as a whole.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from evaluators.base import Context, unscored
 from evaluators.folding.layout import Late, Layout
@@ -22,7 +22,7 @@ from schemas.result import Judgement, Result
 from schemas.span import Span
 from schemas.trajectory import OVER_CAP, CloseReason, Step, Trajectory
 
-_NO_ROOT = unscored("trace", "no_root", "the trace was closed without a root")
+_NO_ROOT: Final = unscored("trace", "no_root", "the trace was closed without a root")
 
 
 class _Broken(Exception):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from evaluators.base import ALL_KINDS, MAYBE_CALLS
 from evaluators.protocols import Combining, Contextual, Evaluator, SpanLocal
@@ -11,7 +11,7 @@ from schemas.result import Judgement
 from schemas.span import StepKind
 from schemas.trajectory import Step
 
-WORKFLOWS_PLANNED = 256  # workflows whose plan is kept; a config change makes new ones
+WORKFLOWS_PLANNED: Final = 256  # workflows whose plan is kept; a config change makes new ones
 PassAt = float | None  # the workflow's threshold; None: the evaluator's own
 LocalOfKind = tuple[tuple[SpanLocal, PassAt], ...]
 

@@ -1,5 +1,7 @@
 """A judgement about a target -> its result row: the workflow's threshold applied, the evidence as JSON text."""
 
+from typing import Final
+
 import orjson
 
 from evaluators.base import passes
@@ -8,9 +10,9 @@ from evaluators.protocols import Evaluator
 from schemas.result import TRAJECTORY_STEP, Judgement, Result
 from schemas.trajectory import Step, Trajectory
 
-_REASON_CHARS = 500
+_REASON_CHARS: Final = 500
 # A named tuple's own constructor costs twice as much, and a row is made for every verdict.
-_new = tuple.__new__
+_new: Final = tuple.__new__
 
 
 def fault(error: Exception) -> Judgement:

@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 # A text with one of these owns up to a failure.
-_OWNS_UP = re.compile(
+_OWNS_UP: Final = re.compile(
     r"\b(?:fail\w*|error\w*|unable|unsuccessful\w*|unfortunately|sorry|apolog\w*|declin\w*|reject\w*|denied|cannot"
     r"|(?:could|was|were|has|have|had|did|is|are)(?: not\b|n['’]t\b)|can['’]t|not been|trouble|timed out|timeout)",
     re.IGNORECASE,
 )
 # One of these letters stands in every text that does: spares most texts the expression.
-_HINTS = (
+_HINTS: Final = (
     "fail",
     "error",
     "unable",
@@ -33,33 +34,35 @@ _HINTS = (
     "n't",
     "n’t",
 )
-_MORE_HINTS = ("trouble", "timed", "timeout")
+_MORE_HINTS: Final = ("trouble", "timed", "timeout")
 # A clause with one of these denies, asks, conditions, or speaks of what is to come.
-_NO_FACT = re.compile(
+_NO_FACT: Final = re.compile(
     r"\b(?:no|not|never|without|will|would|could|should|shall|may|might|can|if|once|when|whether|after|before|until"
     r"|unless|going|need|needs|let|want|wants|try|trying|attempt\w*|pending|soon|shortly|to be|\w+['’]ll|\w+n['’]t)\b",
     re.IGNORECASE,
 )
-_CLAUSES = re.compile(r"[^.!;:,\n?]+\??")
-_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?")
-_AUXILIARIES = frozenset(
+_CLAUSES: Final = re.compile(r"[^.!;:,\n?]+\??")
+_WORD: Final = re.compile(r"[a-z]+(?:['’][a-z]+)?")
+_AUXILIARIES: Final = frozenset(
     {"has", "have", "had", "was", "were", "is", "are", "been", "i've", "we've", "i", "we", "it's", "that's"}
     | {"i’ve", "we’ve", "it’s", "that’s"}
 )
-_PAST = re.compile(
+_PAST: Final = re.compile(
     r"[a-z]{2,}(?:ed|sent|paid|made|done|built|bought|sold|set|put|reset)|sent|paid|made|done|set|put|reset"
 )
-_GENERAL = frozenset({"processed", "completed", "complete", "done", "issued", "confirmed", "finalized", "finalised"})
-_SUCCESS = frozenset({"successful", "successfully", "success", "succeeded"})
-_IT = frozenset({"it", "that", "this", "everything", "all"})
-_SUCCESS_HINTS = ("succe", "worked", "process", "complete", "done", "issued", "confirm", "finali")
-_IRREGULAR = {"send": "sent", "pay": "paid", "make": "made", "build": "built", "buy": "bought", "sell": "sold"}
+_GENERAL: Final = frozenset(
+    {"processed", "completed", "complete", "done", "issued", "confirmed", "finalized", "finalised"}
+)
+_SUCCESS: Final = frozenset({"successful", "successfully", "success", "succeeded"})
+_IT: Final = frozenset({"it", "that", "this", "everything", "all"})
+_SUCCESS_HINTS: Final = ("succe", "worked", "process", "complete", "done", "issued", "confirm", "finali")
+_IRREGULAR: Final = {"send": "sent", "pay": "paid", "make": "made", "build": "built", "buy": "bought", "sell": "sold"}
 # Parts of names that name no act and no object of their own.
-_EMPTY_PARTS = frozenset(
+_EMPTY_PARTS: Final = frozenset(
     {"the", "api", "tool", "call", "get", "run", "exec", "execute", "data", "info", "details", "new"}
 )
 # First parts of names of tools that only look: nobody claims their success (the R of CRUD; Get, List, Search of AIP-131).
-_LOOKS = frozenset(
+_LOOKS: Final = frozenset(
     {"get", "list", "find", "search", "read", "fetch", "look", "lookup", "check", "query", "show", "view", "describe"}
     | {"count", "compute", "validate", "verify", "retrieve", "load"}
 )

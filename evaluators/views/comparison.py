@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from evaluators.base import CALL_KINDS, Context, Follower
 from evaluators.views.matching import Expectations, Matched, decides, expectations, forbidden, match
@@ -11,8 +11,8 @@ from schemas.registry import Workflow
 from schemas.span import StepKind
 from schemas.trajectory import Step
 
-EVIDENCE_MAX = 20  # calls of one sort that evidence names
-_MAYBE_CALL_KINDS: frozenset[StepKind] = frozenset({"handoff", "human"})
+EVIDENCE_MAX: Final = 20  # calls of one sort that evidence names
+_MAYBE_CALL_KINDS: Final[frozenset[StepKind]] = frozenset({"handoff", "human"})
 
 
 def is_call(step: Step, workflow: Workflow) -> bool:

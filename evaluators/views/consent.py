@@ -9,7 +9,7 @@ Messages are parsed only when somebody asks, each once. Every agent's talk is ke
 stands in the same role as what a user says.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from evaluators.base import Context
 from evaluators.views.refusal import is_refusal
@@ -23,10 +23,14 @@ Word = Literal[
     "nothing",  # nobody was asked, as far as the messages tell, and all of them were captured
     "unknown",  # there may have been an answer, but it was not captured
 ]
-_USERS = frozenset({"user", "human"})
-_AGENTS = frozenset({"assistant", "model", "ai"})
-_TALK = frozenset({"llm", "planner", "verifier", "human"})
-_TEXT_TYPES = ("text", "input_text", "output_text")  # compared, not looked up: what stands there may be unhashable
+_USERS: Final = frozenset({"user", "human"})
+_AGENTS: Final = frozenset({"assistant", "model", "ai"})
+_TALK: Final = frozenset({"llm", "planner", "verifier", "human"})
+_TEXT_TYPES: Final = (
+    "text",
+    "input_text",
+    "output_text",
+)  # compared, not looked up: what stands there may be unhashable
 
 
 class _Heard(NamedTuple):

@@ -5,13 +5,14 @@ numbers were seen that nearly every amount is a sum of some, nothing is said.
 """
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from evaluators.views.literals import UNITS
 
-NUMBERS_MAX = 96  # distinct numbers seen; with more, some sum hits nearly every amount by chance
-NUMBERS_OF_THREE_MAX = 40  # up to so many, sums of three are tried too
-PARTS_MAX = 9  # equal parts or items: travellers, nights, instalments
-_CENT = UNITS // 100
+NUMBERS_MAX: Final = 96  # distinct numbers seen; with more, some sum hits nearly every amount by chance
+NUMBERS_OF_THREE_MAX: Final = 40  # up to so many, sums of three are tried too
+PARTS_MAX: Final = 9  # equal parts or items: travellers, nights, instalments
+_CENT: Final = UNITS // 100
 
 
 def is_derived(amount: int, numbers: AbstractSet[int]) -> bool:

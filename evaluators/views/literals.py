@@ -7,38 +7,40 @@ codes, units, names of standards) is neither. Names and languages play no part.
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.payload import is_placeholder, json_or_text
 
-ID_CHARS_MAX = 128
-LEAVES_MAX = 200  # values of one call that are looked at
-DEPTH_MAX = 20
-UNITS = 10_000  # amounts are whole ten-thousandths: sums of prices are exact
-SIGNIFICANT_MIN = 3  # digits of an amount that is worth asking for: 50 and 1,500 are counts, policies, round sums
-_INTEGER_ID_MIN = 1_000_000  # seven digits: a number of that size that is not round is rather an id
-_AMOUNT_MAX = 1e11
-_NUMBER_CHARS_MAX = 24
+ID_CHARS_MAX: Final = 128
+LEAVES_MAX: Final = 200  # values of one call that are looked at
+DEPTH_MAX: Final = 20
+UNITS: Final = 10_000  # amounts are whole ten-thousandths: sums of prices are exact
+SIGNIFICANT_MIN: Final = (
+    3  # digits of an amount that is worth asking for: 50 and 1,500 are counts, policies, round sums
+)
+_INTEGER_ID_MIN: Final = 1_000_000  # seven digits: a number of that size that is not round is rather an id
+_AMOUNT_MAX: Final = 1e11
+_NUMBER_CHARS_MAX: Final = 24
 
-_ID = re.compile(r"#?[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
-_PHONE = re.compile(r"[+(]?\d[\d ().-]{5,24}\d")
-_DATE = re.compile(
+_ID: Final = re.compile(r"#?[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
+_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
+_PHONE: Final = re.compile(r"[+(]?\d[\d ().-]{5,24}\d")
+_DATE: Final = re.compile(
     r"(?:19|20)\d\d(?:([-/.])\d{1,2}\1\d{1,2}|-\d\d|(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]))(?!\d)"
     r"|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d\d)(?!\d)"
 )
-_DIGIT = re.compile(r"[0-9]")
-_EPOCH = re.compile(r"1[4-9]\d{8}(?:\d{3})?")  # seconds or milliseconds, 2014 to 2033: a clock was read, no text
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
-_MONEY = re.compile(r"[$€£¥]?\s?[-+]?(\d[\d.,']{0,20})\s?(?:[$€£¥%]|[A-Z]{3})?")
-_NUMBER = re.compile(r"\d[\d.,']*")
-_PIECE = re.compile(r"[^\W_]+")
-_PREFIXED = re.compile(r"[a-z]{1,6}(\d{4,})[a-z]?")  # a prefix that people leave out: ORD48213, W48213
-_TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")  # between letters and digits
-_GLUED_MAX = 8  # pieces that are read together: 4111 1111 1111 1111, 555-123-4567, O I 5 L 9 G
+_DIGIT: Final = re.compile(r"[0-9]")
+_EPOCH: Final = re.compile(r"1[4-9]\d{8}(?:\d{3})?")  # seconds or milliseconds, 2014 to 2033: a clock was read, no text
+_YEAR: Final = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_MONEY: Final = re.compile(r"[$€£¥]?\s?[-+]?(\d[\d.,']{0,20})\s?(?:[$€£¥%]|[A-Z]{3})?")
+_NUMBER: Final = re.compile(r"\d[\d.,']*")
+_PIECE: Final = re.compile(r"[^\W_]+")
+_PREFIXED: Final = re.compile(r"[a-z]{1,6}(\d{4,})[a-z]?")  # a prefix that people leave out: ORD48213, W48213
+_TURNS: Final = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")  # between letters and digits
+_GLUED_MAX: Final = 8  # pieces that are read together: 4111 1111 1111 1111, 555-123-4567, O I 5 L 9 G
 
 # Arguments that a caller is meant to make up: Idempotency-Key (IETF draft), X-Request-ID, W3C traceparent; new secrets.
-_MADE_UP = re.compile(
+_MADE_UP: Final = re.compile(
     r"idempoten|nonce|request_?id|correlation|trace_?(?:id|parent)|client_?token|passw|secret|salt", re.I
 )
 

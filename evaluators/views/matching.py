@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,7 +18,7 @@ from schemas.registry import Tool, Workflow
 from schemas.toolcall import ToolCall
 from schemas.trajectory import Step
 
-REMAINDER_MAX = 500  # calls beyond the exact pairs that are tried on expected ones; the rest counts as extra
+REMAINDER_MAX: Final = 500  # calls beyond the exact pairs that are tried on expected ones; the rest counts as extra
 
 
 @dataclass(slots=True)
@@ -181,8 +181,8 @@ def key_of(call: ToolCall, workflow: Workflow) -> bytes:
     return kept[1]
 
 
-_NO_NAMES: frozenset[str] = frozenset()
-_PLAIN = frozenset({str, int, bool})  # equal as they are
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+_PLAIN: Final = frozenset({str, int, bool})  # equal as they are
 
 
 def _augment(left: list[Step], open_: list[Expected], pairs: dict[int, Step], out: Matched) -> list[Step]:

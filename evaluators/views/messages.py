@@ -3,22 +3,22 @@
 The law: the model's own words are in neither sort, nor is a result that was captured itself, where it was brought.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.payload import json_or_text
 
 # Who speaks, as `role` or `type` of a message or of a part, in the dialects of OpenAI, Anthropic, GenAI, LangChain.
-_OWN = frozenset(
+_OWN: Final = frozenset(
     {"assistant", "model", "ai", "aimessage", "aimessagechunk", "tool_call", "tool_use", "function_call"}
     | {"server_tool_call", "reasoning", "thinking"}
 )
-_RESULTS = frozenset(
+_RESULTS: Final = frozenset(
     {"tool", "function", "toolmessage", "tool_call_response", "tool_result", "server_tool_call_response"}
     | {"function_call_output"}
 )
-_OWN_KEYS = frozenset({"tool_calls", "function_call"})
-_FORM_KEYS = frozenset({"role", "type", "finish_reason"})
-_ANSWER_KEYS = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "result", "content", "output")
+_OWN_KEYS: Final = frozenset({"tool_calls", "function_call"})
+_FORM_KEYS: Final = frozenset({"role", "type", "finish_reason"})
+_ANSWER_KEYS: Final = ("tool_call_id", "tool_use_id", "call_id", "id", "response", "result", "content", "output")
 
 
 class Messages:

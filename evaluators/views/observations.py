@@ -5,6 +5,7 @@ Kept by ReasoningQuality; nothing here reads a text.
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from evaluators.base import Context
 from evaluators.views.claims import only_looks
@@ -13,14 +14,16 @@ from schemas.registry import Workflow
 from schemas.result import Judgement
 from schemas.trajectory import Step
 
-RETRIES_MAX = 3  # failures of the same call after which even one that may pass is no longer worth a try
+RETRIES_MAX: Final = 3  # failures of the same call after which even one that may pass is no longer worth a try
 # Failures that may pass by themselves: gRPC's UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED; HTTP 408, 425, 429, 5xx.
-_TRANSIENT = re.compile(
+_TRANSIENT: Final = re.compile(
     r"time[d]?[ -]?out|rate.?limit|too many|throttl|overload|unavailable|temporar|connection|busy|deadline|retry"
     r"|try again|exhausted|internal server|\b(?:408|425|429|5\d\d)\b",
     re.IGNORECASE,
 )
-_NAME_OF_ITS_OWN = re.compile(r"[a-z0-9][A-Z]|[_.\-/\d]")  # no word of a language: get_order, getOrder, orders.get
+_NAME_OF_ITS_OWN: Final = re.compile(
+    r"[a-z0-9][A-Z]|[_.\-/\d]"
+)  # no word of a language: get_order, getOrder, orders.get
 
 
 class Failed:

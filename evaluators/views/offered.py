@@ -7,6 +7,7 @@ without a name, proves nothing.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from evaluators.base import Context, Follower
 from schemas.payload import json_object, json_or_text
@@ -14,8 +15,8 @@ from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, TRUNCATED, Span, StepKin
 from schemas.tools import OFFERED_CACHED, OFFERED_TOOLS_MAX, function_of
 from schemas.trajectory import Step
 
-_OFFERING: frozenset[StepKind] = frozenset({"llm", "planner", "agent", "verifier"})
-_INCOMPLETE = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
+_OFFERING: Final[frozenset[StepKind]] = frozenset({"llm", "planner", "agent", "verifier"})
+_INCOMPLETE: Final = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
 
 
 @lru_cache(maxsize=OFFERED_CACHED)

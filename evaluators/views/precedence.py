@@ -5,7 +5,7 @@ The law: a breach is said of the call that commits it, and of nothing else; late
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from evaluators.base import Context
 from evaluators.folding.plan import WORKFLOWS_PLANNED
@@ -18,7 +18,7 @@ BreachCode = Literal[
     "forbidden_transition",  # not once another call succeeded
     "missing_predecessor",  # another call must have succeeded first
 ]
-_GRAVITY: tuple[BreachCode, ...] = ("forbidden_call", "forbidden_transition", "missing_predecessor")
+_GRAVITY: Final[tuple[BreachCode, ...]] = ("forbidden_call", "forbidden_transition", "missing_predecessor")
 
 
 class Breach(NamedTuple):

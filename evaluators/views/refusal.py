@@ -6,28 +6,29 @@ answers of some languages are known; in others nothing is ever taken for a refus
 """
 
 import re
+from typing import Final
 
-WORDS_MAX = 8
-CHARS_MAX = 200
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+WORDS_MAX: Final = 8
+CHARS_MAX: Final = 200
+_TOKEN: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_REFUSING = _words(
+_REFUSING: Final = _words(
     "no nope nah never not don't dont won't stop wait refuse decline declined rejected denied disapprove nein nicht non "
     "nao não nej nee nie niet ei hayır tidak jangan нет не лучше いいえ いや だめ 不 不要 不行 不用 不是 아니요 아니오 아니 "
     "όχι לא لا"
 )
-_COURTESY = _words(
+_COURTESY: Final = _words(
     "please thanks thank you sorry i do it that this want to would like the danke bitte merci gracias obrigado grazie "
     "por favor grazie je ich ne pas das es cela eso isso 谢谢 ありがとう"
 )
 # What one may be refusing, once a word of negation stands before it.
-_REFUSED = _words("proceed continue agree approve confirm consent accept go ahead allow anymore any more")
-_NEGATING = _words("not don't dont won't never nicht pas")
+_REFUSED: Final = _words("proceed continue agree approve confirm consent accept go ahead allow anymore any more")
+_NEGATING: Final = _words("not don't dont won't never nicht pas")
 
 
 def is_refusal(answer: str) -> bool:

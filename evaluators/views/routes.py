@@ -5,15 +5,15 @@ The law: a name is taken from where a framework puts one, and from nowhere else;
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.trajectory import Step
 
-NAME_CHARS_MAX = 100  # what is longer is no name
-_TOOL = re.compile(r"(?:transfer|hand_?off)_(back_)?to_(?!agent$|an_agent$)(.+)")
-_WORDS = re.compile(r"(?:handoff to|goto) (.+)", re.IGNORECASE)
-_ARROW = re.compile(r"(?:handoff: *)?(.+?) *(?:->|→) *(.+?)(?:\.handoff)?", re.IGNORECASE)
-_ARGUMENTS = (
+NAME_CHARS_MAX: Final = 100  # what is longer is no name
+_TOOL: Final = re.compile(r"(?:transfer|hand_?off)_(back_)?to_(?!agent$|an_agent$)(.+)")
+_WORDS: Final = re.compile(r"(?:handoff to|goto) (.+)", re.IGNORECASE)
+_ARROW: Final = re.compile(r"(?:handoff: *)?(.+?) *(?:->|→) *(.+?)(?:\.handoff)?", re.IGNORECASE)
+_ARGUMENTS: Final = (
     "agent_name",
     "target_agent",
     "to_agent",
@@ -25,14 +25,14 @@ _ARGUMENTS = (
     "goto",
     "to",
 )
-_RESULTS = ("handoff_to", "to_agent", "assistant", "goto")
-_NOBODY = frozenset({"", "unknown", "none", "null"})
+_RESULTS: Final = ("handoff_to", "to_agent", "assistant", "goto")
+_NOBODY: Final = frozenset({"", "unknown", "none", "null"})
 # People, the caller and the end of a graph: no agent's step follows in this trace.
-_PEOPLE = re.compile(
+_PEOPLE: Final = re.compile(
     r"(?:^|[\W_])(?:humans?|person|people|operators?|representatives?|live_?agents?|staff)(?:$|[\W_])", re.I
 )
-_OUTSIDE = re.compile(r"[\W_]*(?:the[\W_])?(?:user|customer|caller|end)[\W_]*", re.I)
-_SUFFIX = re.compile(r"(?:agent|assistant|bot|run)$")
+_OUTSIDE: Final = re.compile(r"[\W_]*(?:the[\W_])?(?:user|customer|caller|end)[\W_]*", re.I)
+_SUFFIX: Final = re.compile(r"(?:agent|assistant|bot|run)$")
 
 
 class Route(NamedTuple):

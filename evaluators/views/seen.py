@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Final, Literal
 
 from evaluators.base import Context
 from evaluators.views.literals import forms_of, leaves, spelled
@@ -19,14 +19,14 @@ from schemas.payload import is_placeholder
 from schemas.span import BAD_VALUE, DROPPED_ATTRIBUTES, ERROR, TRUNCATED, Span, is_step
 from schemas.trajectory import Step
 
-QUICK_MAX = 64  # questions of a fold for which the results are looked through as they are
-MASKS_MAX = 50  # what looks like a redactor's trace in one text, and is held against markup
+QUICK_MAX: Final = 64  # questions of a fold for which the results are looked through as they are
+MASKS_MAX: Final = 50  # what looks like a redactor's trace in one text, and is held against markup
 Doubt = Literal["", "not_captured", "redacted", "truncated"]
-_LOSSY = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
-_CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
-_SPEAKERS = ('"user"', '"system"', '"human"', '"developer"')
+_LOSSY: Final = TRUNCATED | DROPPED_ATTRIBUTES | BAD_VALUE
+_CALLS: Final = frozenset({"tool_call", "retrieval", "handoff", "human"})
+_SPEAKERS: Final = ('"user"', '"system"', '"human"', '"developer"')
 # What a redactor leaves inside a text; and how what stands in brackets begins.
-_MASKS = re.compile(
+_MASKS: Final = re.compile(
     r"__[A-Z][A-Z_]*__|(?<!\*)\*{3,}\d|[\"' ]\*{3,}[\"' ,.]|\{\{[A-Z_]+\}\}|\bREDACTED\b|<([A-Z][A-Z0-9_ ]{2,})>"
     r"|\[(?:[A-Z][A-Z_ ]{2,}|redacted|masked)(?::[^\]]{0,40})?\]|<(?:redacted|masked)>"
 )

@@ -7,24 +7,28 @@ words, and not in a clause that denies it; anything else compares without regard
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.payload import json_or_text
 from schemas.span import Span
 
-TEXTS_MAX = 2_000  # messages of one trajectory that are read
-_DEPTH_MAX = 20  # levels of a message that are looked into
-_OTHERS = frozenset({"user", "human", "tool", "function", "system", "developer"})  # whose texts are not the assistant's
-_TEXT_TYPES = frozenset({"text", "output_text", "message", "ai", "assistant", "AIMessage", "AIMessageChunk"})
-_INNER_KEYS = ("parts", "message", "choices", "kwargs", "messages", "generations")
-_NUMBER = re.compile(r"(?<![\w.])-?\d++(?:\.\d++)?+(?!\w*[A-Za-z_])")  # never gives back: hostile digits cost no square
-_WHOLE_NUMBER = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
-_COMMA = re.compile(r"(?<=\d),(?=\d)")
-_DIGIT = re.compile(r"\d")
-_EXACT_MAX = 1e15  # a larger number may be spelled with other digits than those it is read as
-_LETTERS = re.compile(r"[a-z]+")
-_DENIAL = re.compile(r"\b(?:no|not|never|cannot|without|unable|\w+n['’]t)\b")
-_OWNING_UP = re.compile(
+TEXTS_MAX: Final = 2_000  # messages of one trajectory that are read
+_DEPTH_MAX: Final = 20  # levels of a message that are looked into
+_OTHERS: Final = frozenset(
+    {"user", "human", "tool", "function", "system", "developer"}
+)  # whose texts are not the assistant's
+_TEXT_TYPES: Final = frozenset({"text", "output_text", "message", "ai", "assistant", "AIMessage", "AIMessageChunk"})
+_INNER_KEYS: Final = ("parts", "message", "choices", "kwargs", "messages", "generations")
+_NUMBER: Final = re.compile(
+    r"(?<![\w.])-?\d++(?:\.\d++)?+(?!\w*[A-Za-z_])"
+)  # never gives back: hostile digits cost no square
+_WHOLE_NUMBER: Final = re.compile(r"[$€£]?\s*(-?\d+(?:\.\d+)?)\s*[%€]?")
+_COMMA: Final = re.compile(r"(?<=\d),(?=\d)")
+_DIGIT: Final = re.compile(r"\d")
+_EXACT_MAX: Final = 1e15  # a larger number may be spelled with other digits than those it is read as
+_LETTERS: Final = re.compile(r"[a-z]+")
+_DENIAL: Final = re.compile(r"\b(?:no|not|never|cannot|without|unable|\w+n['’]t)\b")
+_OWNING_UP: Final = re.compile(
     r"\b(?:unfortunately|sorry|apologi[sz]e|apologies|unable|unsuccessful|unavailable|impossible|insufficient|failed|failure"
     r"|cannot|can['\u2019]t|could(?: not|n['\u2019]t)|went wrong|declined|rejected|denied"
     r"|not (?:yet )?(?:possible|available|able|enough)"
@@ -32,8 +36,8 @@ _OWNING_UP = re.compile(
     r"|(?<!any )(?<!no )(?<!further )(?<!other )(?:issues?|problems?|errors?|trouble))\b",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:if|should|whether|in case|whenever|until|unless)\b", re.IGNORECASE)
-_CLAUSE_END = re.compile(r"[.!?;:\n]\s")
+_CONDITION: Final = re.compile(r"\b(?:if|should|whether|in case|whenever|until|unless)\b", re.IGNORECASE)
+_CLAUSE_END: Final = re.compile(r"[.!?;:\n]\s")
 
 
 def assistant_texts(spans: Iterable[Span]) -> Iterator[str]:

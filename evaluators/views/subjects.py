@@ -3,18 +3,18 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from evaluators.folding.plan import WORKFLOWS_PLANNED
 from schemas.payload import is_placeholder
 from schemas.registry import Workflow
 from schemas.trajectory import Step
 
-ID_CHARS_MAX = 100  # what is longer is no id
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")  # `#W1` is `W1` where a person writes it
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9 _.:@+-]*")  # an id that no encoding of a text spells otherwise
+ID_CHARS_MAX: Final = 100  # what is longer is no id
+_EDGES: Final = re.compile(r"^[\W_]+|[\W_]+$")  # `#W1` is `W1` where a person writes it
+_PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9 _.:@+-]*")  # an id that no encoding of a text spells otherwise
 # What stands before an id at the start of a line of a JSON string.
-_ESCAPED = re.compile(r"\\(?:[bfnrt]|u[0-9a-f]{4})$")
+_ESCAPED: Final = re.compile(r"\\(?:[bfnrt]|u[0-9a-f]{4})$")
 
 
 class Subjects:

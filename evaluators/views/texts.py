@@ -8,19 +8,20 @@ questions together stay linear in the texts.
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from evaluators.views.literals import UNITS, Forms, numbers, tokens
 
-ASKED_MAX = (
+ASKED_MAX: Final = (
     64  # questions that a text is searched for; then it is indexed, which costs as much as some hundred searches
 )
-_LOWER = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
-_NOT_ALNUM = bytes(code for code in range(128) if not chr(code).isalnum())
-_SHAPES = bytes(48 if 48 <= code <= 57 else code for code in _LOWER)
-_NOT_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
-_DIGIT = re.compile(r"[0-9]")
-_IN_NUMBERS = frozenset(".,'")
-_UNICODE_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
+_LOWER: Final = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
+_NOT_ALNUM: Final = bytes(code for code in range(128) if not chr(code).isalnum())
+_SHAPES: Final = bytes(48 if 48 <= code <= 57 else code for code in _LOWER)
+_NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
+_DIGIT: Final = re.compile(r"[0-9]")
+_IN_NUMBERS: Final = frozenset(".,'")
+_UNICODE_ESCAPE: Final = re.compile(r"\\u[0-9a-fA-F]{4}")
 
 
 class Text:

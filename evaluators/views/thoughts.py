@@ -5,22 +5,22 @@ is guessed; what has another shape says nothing.
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from schemas.payload import json_or_text, read_arguments
 
-PLAN_STEPS_MAX = 100
+PLAN_STEPS_MAX: Final = 100
 # Marks in the raw text, without which it is not parsed: of reasoning; of a requested call, and of a text beside it; of
 # either. An expression that begins with one fixed character is as fast as two searches for a word.
-_REASONING = re.compile(r'"(?:reasoning|thinking|thought")')
-_REQUEST = re.compile(r'"(?:arg(?:s|uments)"|tool_use")')
-_EITHER = re.compile(r'"(?:arg(?:s|uments)"|tool_use"|reasoning"|thinking"|thought")')
-_CALLS = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
-_REASONS = frozenset({"reasoning", "thinking"})
-_OTHERS = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
-_INSIDE = (
+_REASONING: Final = re.compile(r'"(?:reasoning|thinking|thought")')
+_REQUEST: Final = re.compile(r'"(?:arg(?:s|uments)"|tool_use")')
+_EITHER: Final = re.compile(r'"(?:arg(?:s|uments)"|tool_use"|reasoning"|thinking"|thought")')
+_CALLS: Final = frozenset({"tool_call", "tool_use", "function_call", "server_tool_call", "function"})
+_REASONS: Final = frozenset({"reasoning", "thinking"})
+_OTHERS: Final = frozenset({"user", "system", "tool", "human", "developer", "tool_call_response", "tool_result"})
+_INSIDE: Final = (
     "parts",
     "content",
     "text",
@@ -32,12 +32,12 @@ _INSIDE = (
     "function_call",
     "output",
 )
-_REACT = re.compile(
+_REACT: Final = re.compile(
     r"Thought:(.*?)(?:\n[ \t]*Action:[ \t]*([\w.\-]+)(?:[ \t]*\n[ \t]*Action Input:(.*))?|\Z)", re.DOTALL
 )
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
-_PLAN_KEYS = ("steps", "plan", "tasks", "actions")
-_TOOL_KEYS = ("tool", "tool_name", "function", "action", "name")
+_FENCE: Final = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_PLAN_KEYS: Final = ("steps", "plan", "tasks", "actions")
+_TOOL_KEYS: Final = ("tool", "tool_name", "function", "action", "name")
 
 
 class Call(NamedTuple):

@@ -7,59 +7,59 @@ keys of one object contradict each other.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from evaluators.base import Context
 from schemas.payload import json_or_text
 from schemas.span import Span
 from schemas.trajectory import Step
 
-SCORE_PASSES_AT = 0.5  # a bare score in [0, 1], where the verifier names no threshold of its own
-NODES_MAX = 200  # values of one output that are looked through
-FENCE_CHARS_MAX = 20  # the word of a language after a fence
-TEXT_CHARS_MAX = 20_000  # of one text in which a verdict is looked for
+SCORE_PASSES_AT: Final = 0.5  # a bare score in [0, 1], where the verifier names no threshold of its own
+NODES_MAX: Final = 200  # values of one output that are looked through
+FENCE_CHARS_MAX: Final = 20  # the word of a language after a fence
+TEXT_CHARS_MAX: Final = 20_000  # of one text in which a verdict is looked for
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_YES = _words(
+_YES: Final = _words(
     "pass passed passes approve approved accept accepted ok okay valid verified correct compliant allow allowed safe "
     "success succeeded successful confirmed"
 )
-_NO = _words(
+_NO: Final = _words(
     "fail failed fails failure reject rejected deny denied invalid incorrect wrong noncompliant non_compliant block "
     "blocked unsafe refuse refused revise retry redo incomplete needs_revision needs_changes needs_work "
     "changes_requested request_changes unsuccessful"
 )
-_WORDS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
-_ANSWERS = {**_WORDS, "yes": True, "true": True, "no": False, "false": False}  # to a key that asks
+_WORDS: Final = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
+_ANSWERS: Final = {**_WORDS, "yes": True, "true": True, "no": False, "false": False}  # to a key that asks
 # Words of a status that is about the verifying, not the verified.
-_TRANSPORT = _words("ok okay success succeeded successful failure")
+_TRANSPORT: Final = _words("ok okay success succeeded successful failure")
 
-_SAYS = _words("verdict decision judgement judgment assessment evaluation conclusion label")
-_GOOD_IF_TRUE = _words(
+_SAYS: Final = _words("verdict decision judgement judgment assessment evaluation conclusion label")
+_GOOD_IF_TRUE: Final = _words(
     "passed pass passes approved approve is_approved accepted accept valid is_valid correct is_correct verified "
     "is_verified compliant is_compliant success successful safe is_safe ok allowed"
 )
-_BAD_IF_TRUE = _words(
+_BAD_IF_TRUE: Final = _words(
     "failed fail rejected reject is_rejected invalid is_invalid blocked flagged triggered tripwire_triggered violation "
     "unsafe is_unsafe harmful denied"
 )
-_WEAK = _words("result status outcome")
-_THRESHOLDS = ("threshold", "pass_threshold", "passing_score", "pass_at")
-_LINE = re.compile(
+_WEAK: Final = _words("result status outcome")
+_THRESHOLDS: Final = ("threshold", "pass_threshold", "passing_score", "pass_at")
+_LINE: Final = re.compile(
     r"^\W{0,8}(?:final |overall )?(?:verdict|decision|judge?ment|passed|approved|valid)\b\W{0,4}[:=]\W{0,6}"
     r"(\w+(?:[ -]\w+){0,2})(?=[^\S\n]*(?:$|[^\w\s]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # Where producers wrap what was said; a verdict below any other key is about a part of the work.
-_WRAPPERS = _words(
+_WRAPPERS: Final = _words(
     "content contents parts text output outputs output_text result response message messages raw value arguments args "
     "function tool_calls json_dict pydantic data answer final_output structured_output parsed kwargs choices"
 )
-_TRIPWIRE = "GuardrailTripwireTriggered"
+_TRIPWIRE: Final = "GuardrailTripwireTriggered"
 
 
 class Verdicts:

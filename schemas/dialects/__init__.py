@@ -8,6 +8,7 @@ lose scopes (span-conventions 8.2). `generic` reads what no dialect claims, so t
 """
 
 from types import ModuleType
+from typing import Final
 
 from schemas.dialects import (
     adk,
@@ -33,7 +34,7 @@ from schemas.dialects.context import shape_of
 from schemas.dialects.view import Reading, View
 
 # Order matters: who re-exports others' spans comes first, who adds keys to GenAI's comes before it.
-DIALECTS: tuple[ModuleType, ...] = (
+DIALECTS: Final[tuple[ModuleType, ...]] = (
     langfuse,
     langsmith,
     traceai,
@@ -51,17 +52,17 @@ DIALECTS: tuple[ModuleType, ...] = (
     genai,
     crewai,
 )
-_ORDER: dict[str | bytes, int] = {
+_ORDER: Final[dict[str | bytes, int]] = {
     key: place for place, dialect in reversed(tuple(enumerate(DIALECTS))) for key in dialect.MARKERS
 }
-_MARKERS = frozenset(_ORDER)
-_BENEATH = frozenset(key for key, place in _ORDER.items() if DIALECTS[place] is not langfuse)
-_BY_SCOPE: dict[str, ModuleType] = {
+_MARKERS: Final = frozenset(_ORDER)
+_BENEATH: Final = frozenset(key for key, place in _ORDER.items() if DIALECTS[place] is not langfuse)
+_BY_SCOPE: Final[dict[str, ModuleType]] = {
     scope: dialect
     for dialect in (adk, autogen, crewai, mcp, microsoft, openai_agents, pydantic_ai, strands, vercel)
     for scope in dialect.SCOPES
 }
-_OF_GENAI = DIALECTS.index(genai)
+_OF_GENAI: Final = DIALECTS.index(genai)
 
 
 def read(view: View) -> tuple[str, Reading]:

@@ -4,15 +4,15 @@
 response, read as messages. Set-up spans without any key of its own are structure.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects import genai, messages
 from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.unwrap import NOT_CAPTURED, dumped
 from schemas.dialects.view import Reading, View
 
-NAME = "adk"
-MARKERS = frozenset(
+NAME: Final = "adk"
+MARKERS: Final = frozenset(
     {
         "gcp.vertex.agent.event_id",
         "gcp.vertex.agent.invocation_id",
@@ -22,7 +22,7 @@ MARKERS = frozenset(
         "gcp.vertex.agent.tool_call_args",
     }
 )
-SCOPES = frozenset({"gcp.vertex.agent"})
+SCOPES: Final = frozenset({"gcp.vertex.agent"})
 
 _ARGUMENTS, _RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
 _REQUEST, _RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"

@@ -6,19 +6,19 @@ model call that it reports, every other delivery is structure. Calls find their 
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects import genai, messages
 from schemas.dialects.reading import GENAI, read_fields
 from schemas.dialects.unwrap import dumped
 from schemas.dialects.view import Reading, View
 
-NAME = "autogen"
-MARKERS = frozenset({"recipient_agent_class", "sender_agent_class"})
-SCOPES = frozenset({"autogen-core"})
-SCOPE = re.compile(r"autogen \w+Runtime$")
+NAME: Final = "autogen"
+MARKERS: Final = frozenset({"recipient_agent_class", "sender_agent_class"})
+SCOPES: Final = frozenset({"autogen-core"})
+SCOPE: Final = re.compile(r"autogen \w+Runtime$")
 
-_DELIVERY = b"\n\x07process"  # an AnyValue: the string "process"
+_DELIVERY: Final = b"\n\x07process"  # an AnyValue: the string "process"
 
 
 def read(view: View) -> Reading:

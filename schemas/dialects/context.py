@@ -4,14 +4,14 @@ These keys are context: span processors stamp them on every span, HTTP and datab
 (span-conventions 5, 6.1). First present and not empty wins.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from schemas.dialects.kinds import agent_name
 from schemas.dialects.view import View
 
-SESSION = (
+SESSION: Final = (
     "langfuse.session.id",
     "session.id",
     "gen_ai.conversation.id",
@@ -32,9 +32,9 @@ SESSION = (
     "langfuse.observation.metadata.thread_id",
     "thread_id",
 )
-_SESSION_METADATA = ("session_id", "thread_id", "conversation_id")
+_SESSION_METADATA: Final = ("session_id", "thread_id", "conversation_id")
 
-WORKFLOW = (
+WORKFLOW: Final = (
     "gen_ai.workflow.name",
     "langfuse.trace.name",
     "traceloop.workflow.name",
@@ -47,32 +47,39 @@ WORKFLOW = (
     "ai.telemetry.metadata.workflow",
     "langgraph.graph.name",
 )
-_WORKFLOW_METADATA = ("workflow_name", "workflow", "flow_name", "graph_name", "pipeline")
+_WORKFLOW_METADATA: Final = ("workflow_name", "workflow", "flow_name", "graph_name", "pipeline")
 
 # LangChain's run metadata, under each prefix that an exporter puts before it.
-_LANGCHAIN = ("", "traceloop.association.properties.", "langsmith.metadata.", "langfuse.observation.metadata.")
-_RENAMED = "langfuse.observation.metadata.langgraph_node"  # Langfuse gives it to nodes of other graphs too
-_LC_AGENT = tuple(f"{prefix}lc_agent_name" for prefix in _LANGCHAIN)
-_LC_PLACE = tuple(f"{prefix}langgraph_checkpoint_ns" for prefix in _LANGCHAIN)
-_LC_NODE = tuple(f"{prefix}langgraph_node" for prefix in _LANGCHAIN)
-_LC_SET = frozenset((*_LC_AGENT, *_LC_NODE))
+_LANGCHAIN: Final = ("", "traceloop.association.properties.", "langsmith.metadata.", "langfuse.observation.metadata.")
+_RENAMED: Final = "langfuse.observation.metadata.langgraph_node"  # Langfuse gives it to nodes of other graphs too
+_LC_AGENT: Final = tuple(f"{prefix}lc_agent_name" for prefix in _LANGCHAIN)
+_LC_PLACE: Final = tuple(f"{prefix}langgraph_checkpoint_ns" for prefix in _LANGCHAIN)
+_LC_NODE: Final = tuple(f"{prefix}langgraph_node" for prefix in _LANGCHAIN)
+_LC_SET: Final = frozenset((*_LC_AGENT, *_LC_NODE))
 # Nodes that prebuilt graphs name after what they do: whose model or tools these are, they do not say.
-_NODES_OF_ALL = frozenset({"tools", "tool", "tool_node", "ToolNode", "action", "model", "call_model", "__start__"})
+_NODES_OF_ALL: Final = frozenset(
+    {"tools", "tool", "tool_node", "ToolNode", "action", "model", "call_model", "__start__"}
+)
 
-_OUTCOMES = ("gen_ai.tool.status", "gen_ai.task.status", "gen_ai.response.status")
-_GOOD = frozenset({"", "success", "completed", "ok", "async_launched", "queued", "in_progress", "incomplete"})
-_FAILED_FLAGS = ("gen_ai.tool.execution.success", "gen_ai.workflow.operation.success")
-_ERROR_FLAGS = ("lk.function_tool.is_error", "langsmith.metadata.is_error")
-_ERROR_TEXTS = ("gen_ai.tool.error", "pydantic_ai.tool.failure_stage", "strands.cancellation.type", "error.message")
-_HTTP = ("http.response.status_code", "http.status_code")
-_SAID = frozenset(
+_OUTCOMES: Final = ("gen_ai.tool.status", "gen_ai.task.status", "gen_ai.response.status")
+_GOOD: Final = frozenset({"", "success", "completed", "ok", "async_launched", "queued", "in_progress", "incomplete"})
+_FAILED_FLAGS: Final = ("gen_ai.tool.execution.success", "gen_ai.workflow.operation.success")
+_ERROR_FLAGS: Final = ("lk.function_tool.is_error", "langsmith.metadata.is_error")
+_ERROR_TEXTS: Final = (
+    "gen_ai.tool.error",
+    "pydantic_ai.tool.failure_stage",
+    "strands.cancellation.type",
+    "error.message",
+)
+_HTTP: Final = ("http.response.status_code", "http.status_code")
+_SAID: Final = frozenset(
     (*_OUTCOMES, *_FAILED_FLAGS, *_ERROR_FLAGS, *_ERROR_TEXTS, *_HTTP, "langfuse.observation.level",
      "logfire.level_num", "rpc.response.status_code")
 )  # fmt: skip
-_LOGFIRE_ERROR = 17
+_LOGFIRE_ERROR: Final = 17
 
-_SHAPES_MAX = 4_096
-_shapes: dict[frozenset[Any], "Shape"] = {}
+_SHAPES_MAX: Final = 4_096
+_shapes: Final[dict[frozenset[Any], "Shape"]] = {}
 
 
 class Shape:

@@ -3,12 +3,14 @@
 They are annotations, never steps: `Tool Usage` of a call that another span tells would count it twice.
 """
 
+from typing import Final
+
 from schemas.dialects.context import session_of, workflow_of
 from schemas.dialects.view import Reading, View
 
-NAME = "crewai"
-MARKERS = frozenset({"crew_key", "crew_fingerprint"})
-SCOPES = frozenset({"crewai.telemetry"})
+NAME: Final = "crewai"
+MARKERS: Final = frozenset({"crew_key", "crew_fingerprint"})
+SCOPES: Final = frozenset({"crewai.telemetry"})
 
 
 def read(view: View) -> Reading:

@@ -3,7 +3,7 @@
 Pure: the same span gives the same explanation as it gives the same reading, for it is the same code that reads.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -12,8 +12,8 @@ from schemas.dialects.view import Reading, View
 from schemas.otlp import parse_scope, parse_span
 from schemas.span import RawSpan
 
-BY_NAME = "the span's name"
-NOWHERE = ""
+BY_NAME: Final = "the span's name"
+NOWHERE: Final = ""
 
 
 class Explained(NamedTuple):

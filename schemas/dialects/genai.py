@@ -4,6 +4,8 @@ The operation name decides the kind; a tool's name is evidence of a tool call wh
 Content is opt-in, and lies in attributes, in indexed attributes (before v1.37) or in span events; or it is not captured.
 """
 
+from typing import Final
+
 from schemas.dialects import messages, unwrap, verdict
 from schemas.dialects.context import error_of, graph_agent, session_of, shape_of, workflow_of
 from schemas.dialects.kinds import MODEL_OPERATIONS, OPERATIONS, agent_name, kind_of_tool, refine
@@ -12,8 +14,8 @@ from schemas.dialects.told import Told
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "genai"
-MARKERS = frozenset(
+NAME: Final = "genai"
+MARKERS: Final = frozenset(
     {
         "gen_ai.operation.name",
         "gen_ai.tool.name",
@@ -28,8 +30,8 @@ MARKERS = frozenset(
         "langgraph.interrupt",
     }
 )
-_TRANSFER = frozenset({"gen_ai.transfer.mode", "gen_ai.transfer.target.name"})
-_FIELDS = Fields(
+_TRANSFER: Final = frozenset({"gen_ai.transfer.mode", "gen_ai.transfer.target.name"})
+_FIELDS: Final = Fields(
     agent=("gen_ai.agent.name",),
     tool=("gen_ai.tool.name",),
     model=("gen_ai.response.model", "gen_ai.request.model"),
@@ -41,8 +43,8 @@ _FIELDS = Fields(
     definitions=("gen_ai.tool.definitions", "gen_ai.agent.tools"),
     finish=("gen_ai.response.finish_reasons",),
 )
-SENTINELS = frozenset({"<not specified>", "unknown", "none", "null"})  # call ids that mean nothing
-_NOWHERE = frozenset({"__end__", "end", ""})
+SENTINELS: Final = frozenset({"<not specified>", "unknown", "none", "null"})  # call ids that mean nothing
+_NOWHERE: Final = frozenset({"__end__", "end", ""})
 
 
 def read(view: View) -> Reading:

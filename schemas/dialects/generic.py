@@ -4,22 +4,24 @@ What is left is structure: the gateway of an HTTP server, a database call, an ap
 are read, its error is no step's failure, and `stepwatch dialects` counts it by scope.
 """
 
+from typing import Final
+
 from schemas.dialects.kinds import FRAME, SPAN_KINDS, kind_of_tool
 from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "generic"
-KIND_KEYS = ("lmnr.span.type", "langwatch.span.type", "agentops.span.kind", "genkit:metadata:subtype")
+NAME: Final = "generic"
+KIND_KEYS: Final = ("lmnr.span.type", "langwatch.span.type", "agentops.span.kind", "genkit:metadata:subtype")
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     arguments=("lmnr.span.input", "langwatch.input", "genkit:input"),
     result=("lmnr.span.output", "langwatch.output", "genkit:output", "lk.function_tool.output"),
     input=("lmnr.span.input", "langwatch.input", "genkit:input"),
     output=("lmnr.span.output", "langwatch.output", "genkit:output"),
     tool=("genkit:name",),
 )
-_WORDS: dict[str, StepKind] = {"MODEL": "llm", "RAG": "retrieval", "EXECUTOR": "internal"}
+_WORDS: Final[dict[str, StepKind]] = {"MODEL": "llm", "RAG": "retrieval", "EXECUTOR": "internal"}
 
 
 def read(view: View) -> Reading:

@@ -2,11 +2,12 @@
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from schemas.span import StepKind
 
 # `gen_ai.operation.name`, as conventions and instrumentors write it (rule 6). An operation that is not here says nothing.
-OPERATIONS: dict[str, StepKind] = {
+OPERATIONS: Final[dict[str, StepKind]] = {
     "chat": "llm",
     "text_completion": "llm",
     "text_completions": "llm",
@@ -47,10 +48,10 @@ OPERATIONS: dict[str, StepKind] = {
     "speech": "internal",
     "image": "internal",
 }
-MODEL_OPERATIONS = frozenset(name for name, kind in OPERATIONS.items() if kind == "llm") | {"embeddings"}
+MODEL_OPERATIONS: Final = frozenset(name for name, kind in OPERATIONS.items() if kind == "llm") | {"embeddings"}
 
 # The kind words of OpenInference and of those who took them over, in capitals (rule 7). CHAIN depends on its place.
-SPAN_KINDS: dict[str, StepKind] = {
+SPAN_KINDS: Final[dict[str, StepKind]] = {
     "LLM": "llm",
     "DECISION": "llm",
     "GENERATION": "llm",
@@ -69,22 +70,26 @@ SPAN_KINDS: dict[str, StepKind] = {
     "WORKFLOW": "workflow",
     "CONVERSATION": "workflow",
 }
-FRAME = re.compile(r"\.kickoff$|^LangGraph$|^Crew")  # names of chains that frame a run
+FRAME: Final = re.compile(r"\.kickoff$|^LangGraph$|^Crew")  # names of chains that frame a run
 
-_HANDOFF_TOOL = re.compile(
+_HANDOFF_TOOL: Final = re.compile(
     r"^(transfer_(back_)?to_.+|hand_?off_to_.+"
     r"|delegate[_ ]work[_ ]to[_ ]co-?worker|ask[_ ]question[_ ]to[_ ]co-?worker)$",
     re.IGNORECASE,
 )
 # A person is asked, not looked up: `get_user_details` reads a record (docs/decisions/0009).
-_HUMAN_TOOL = re.compile(
+_HUMAN_TOOL: Final = re.compile(
     r"^(ask|wait_for)_?(human|user|operator|approval|confirmation)(_|$)"
     r"|^(request|get)_?((human|user|operator)_)?(approval|confirmation|input|feedback|reply|answer|decision)(_|$)"
     r"|human_(input|feedback|approval|in_the_loop)$"
 )
-_PLANNER = re.compile(r"plan(n?er)?\b|supervisor|orchestrat|router|coordinator|manager", re.IGNORECASE)
-_VERIFIER = re.compile(r"verif|critic|review|judge|validat|guardrail|moderat|checker|grader|reflect", re.IGNORECASE)
-_NO_NAME = re.compile(r"(?:\w*[-_.])?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
+_PLANNER: Final = re.compile(r"plan(n?er)?\b|supervisor|orchestrat|router|coordinator|manager", re.IGNORECASE)
+_VERIFIER: Final = re.compile(
+    r"verif|critic|review|judge|validat|guardrail|moderat|checker|grader|reflect", re.IGNORECASE
+)
+_NO_NAME: Final = re.compile(
+    r"(?:\w*[-_.])?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=20_000)

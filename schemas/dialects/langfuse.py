@@ -5,6 +5,7 @@ have, the dialect that the span speaks beneath it reads.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from schemas.dialects import unwrap
 from schemas.dialects.kinds import FRAME, OPERATIONS, kind_of_tool, refine
@@ -13,11 +14,11 @@ from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "langfuse"
-MARKERS = frozenset({"langfuse.observation.type", "langfuse.observation.input", "langfuse.observation.output"})
+NAME: Final = "langfuse"
+MARKERS: Final = frozenset({"langfuse.observation.type", "langfuse.observation.input", "langfuse.observation.output"})
 
 _INPUT, _OUTPUT = "langfuse.observation.input", "langfuse.observation.output"
-_KINDS: dict[str, StepKind] = {
+_KINDS: Final[dict[str, StepKind]] = {
     "generation": "llm",
     "tool": "tool_call",
     "agent": "agent",
@@ -26,7 +27,7 @@ _KINDS: dict[str, StepKind] = {
     "evaluator": "verifier",
     "embedding": "internal",
 }
-_FIELDS = GENAI.before(model=("langfuse.observation.model.name",))
+_FIELDS: Final = GENAI.before(model=("langfuse.observation.model.name",))
 
 
 def read(view: View, beneath: Callable[[View], Reading | None]) -> Reading:

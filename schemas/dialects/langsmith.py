@@ -3,16 +3,18 @@
 `langsmith.trace.session_name` is the project and no session.
 """
 
+from typing import Final
+
 from schemas.dialects import unwrap
 from schemas.dialects.kinds import FRAME, kind_of_tool
 from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "langsmith"
-MARKERS = frozenset({"langsmith.span.kind"})
+NAME: Final = "langsmith"
+MARKERS: Final = frozenset({"langsmith.span.kind"})
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     tool=("gen_ai.tool.name", "langsmith.trace.name"),
     arguments=("gen_ai.prompt",),
     result=("gen_ai.completion",),
@@ -20,7 +22,7 @@ _FIELDS = GENAI.before(
     input=("gen_ai.input.messages", "gen_ai.prompt"),
     output=("gen_ai.output.messages", "gen_ai.completion"),
 )
-_KINDS: dict[str, StepKind] = {"llm": "llm", "retriever": "retrieval"}
+_KINDS: Final[dict[str, StepKind]] = {"llm": "llm", "retriever": "retrieval"}
 
 
 def read(view: View) -> Reading:

@@ -6,7 +6,7 @@ Results of evaluations (`gen_ai.evaluation.result`, ours among them) are never c
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -15,14 +15,14 @@ from schemas.dialects import unwrap
 from schemas.dialects.told import DETAILS, EVENTS, PIECES, Told
 from schemas.dialects.view import View
 
-EVALUATION = "gen_ai.evaluation.result"
-EXCEPTIONS = frozenset({"exception", "gen_ai.client.operation.exception"})
-_EVENTS = frozenset(name.decode() for name in EVENTS)
-_PIECES = frozenset(name.decode() for name in PIECES)
+EVALUATION: Final = "gen_ai.evaluation.result"
+EXCEPTIONS: Final = frozenset({"exception", "gen_ai.client.operation.exception"})
+_EVENTS: Final = frozenset(name.decode() for name in EVENTS)
+_PIECES: Final = frozenset(name.decode() for name in PIECES)
 _ARGUMENTS, _RESULT, _DEFINITIONS = "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.tool.definitions"
-_CONTENT = ("gen_ai.input.messages", "gen_ai.output.messages", _ARGUMENTS, _RESULT, _DEFINITIONS)
-_PLACE = "gen_ai.message.index"
-_EXCEPTION_CHARS = 1_000  # of its message, as of an exception event
+_CONTENT: Final = ("gen_ai.input.messages", "gen_ai.output.messages", _ARGUMENTS, _RESULT, _DEFINITIONS)
+_PLACE: Final = "gen_ai.message.index"
+_EXCEPTION_CHARS: Final = 1_000  # of its message, as of an exception event
 
 
 class Logged(NamedTuple):

@@ -4,16 +4,18 @@ Only `tools/call` and its kin are steps; listing, handshakes and stream writers 
 spans; `streams.core.dedup` makes them one.
 """
 
+from typing import Final
+
 from schemas.dialects.kinds import kind_of_tool
 from schemas.dialects.reading import GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "mcp"
-MARKERS = frozenset({"mcp.method.name", "mcp.request.id", "mcp.response.value"})
-SCOPES = frozenset({"mcp-python-sdk", "fastmcp"})
+NAME: Final = "mcp"
+MARKERS: Final = frozenset({"mcp.method.name", "mcp.request.id", "mcp.response.value"})
+SCOPES: Final = frozenset({"mcp-python-sdk", "fastmcp"})
 
-_METHODS: dict[str, StepKind] = {
+_METHODS: Final[dict[str, StepKind]] = {
     "resources/read": "retrieval",
     "elicitation/create": "human",
     "sampling/createMessage": "llm",

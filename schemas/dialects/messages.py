@@ -7,7 +7,7 @@ Indices are capped: a hostile one must not allocate. None is "not captured".
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -15,15 +15,15 @@ from schemas.dialects.context import shape_of
 from schemas.dialects.unwrap import dumped
 from schemas.dialects.view import View
 
-INDEX_MAX = 512  # messages of one span, parts and calls of one message
+INDEX_MAX: Final = 512  # messages of one span, parts and calls of one message
 
-_FLAT = re.compile(
+_FLAT: Final = re.compile(
     r"(llm\.input_messages\.|llm\.output_messages\.|gen_ai\.input\.messages\.|gen_ai\.output\.messages\.|gen_ai\.prompt\."
     r"|gen_ai\.completion\.)([^.]*)\.(.+)",
     re.DOTALL,
 )
-_PLAIN = {"role": "role", "content": "content", "tool_call_id": "call_id", "finish_reason": "finish"}
-_FIRST_INDEXED = frozenset(
+_PLAIN: Final = {"role": "role", "content": "content", "tool_call_id": "call_id", "finish_reason": "finish"}
+_FIRST_INDEXED: Final = frozenset(
     f"gen_ai.{side}.0.{field}" for side in ("prompt", "completion") for field in ("role", "content", "finish_reason")
 )
 

@@ -3,19 +3,21 @@
 An agent's name may be a random UUID, which is no name. `message.send` and `edge_group.process` are structure.
 """
 
+from typing import Final
+
 from schemas.dialects import genai
 from schemas.dialects.context import error_of, session_of, workflow_of
 from schemas.dialects.kinds import agent_name
 from schemas.dialects.reading import GENAI
 from schemas.dialects.view import Reading, View
 
-NAME = "microsoft"
-MARKERS = frozenset(
+NAME: Final = "microsoft"
+MARKERS: Final = frozenset(
     {"executor.id", "workflow.id", "workflow_builder.name", "message.source_id", "sk.available_functions"}
 )
-SCOPES = frozenset({"agent_framework"})
+SCOPES: Final = frozenset({"agent_framework"})
 
-_FINISH = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason")
+_FINISH: Final = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason")
 
 
 def read(view: View) -> Reading:

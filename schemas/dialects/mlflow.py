@@ -1,6 +1,6 @@
 """MLflow tracing (span-conventions 5): every value is JSON, the kind too (`"\\"TOOL\\""`)."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -10,10 +10,10 @@ from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "mlflow"
-MARKERS = frozenset({"mlflow.spanType"})
+NAME: Final = "mlflow"
+MARKERS: Final = frozenset({"mlflow.spanType"})
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     arguments=("mlflow.spanInputs",),
     result=("mlflow.spanOutputs",),
     input=("mlflow.spanInputs",),

@@ -4,14 +4,16 @@ Its scope name is OpenLLMetry's too, whose `traceloop.*` keys tell them apart. E
 `OpenAI Agent`, which is no name; the root says `invoke_agent` without an agent and is the frame of the run.
 """
 
+from typing import Final
+
 from schemas.dialects import genai
 from schemas.dialects.view import Reading, View
 
-NAME = "openai_agents"
-MARKERS: frozenset[str] = frozenset()
-SCOPES = frozenset({"opentelemetry.instrumentation.openai_agents"})
+NAME: Final = "openai_agents"
+MARKERS: Final[frozenset[str]] = frozenset()
+SCOPES: Final = frozenset({"opentelemetry.instrumentation.openai_agents"})
 
-PLACEHOLDER = "OpenAI Agent"
+PLACEHOLDER: Final = "OpenAI Agent"
 
 
 def read(view: View) -> Reading:

@@ -5,7 +5,7 @@ are one span: an explicit `gen_ai.operation.name` wins the kind, OpenInference's
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects import genai, messages, unwrap, verdict
 from schemas.dialects.context import error_of, graph_agent, metadata_of, session_of, shape_of, workflow_of
@@ -14,11 +14,11 @@ from schemas.dialects.reading import CALLS, Fields, present
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "openinference"
-MARKERS = frozenset({"openinference.span.kind"})
+NAME: Final = "openinference"
+MARKERS: Final = frozenset({"openinference.span.kind"})
 
-_RUN = re.compile(r"^(.+)\.run$")  # smolagents' agents, whose name is nowhere else
-_FIELDS = Fields(
+_RUN: Final = re.compile(r"^(.+)\.run$")  # smolagents' agents, whose name is nowhere else
+_FIELDS: Final = Fields(
     agent=("agent.name", "gen_ai.agent.name", "graph.node.name", "graph.node.id", "tool.agent_role"),
     tool=("tool.name", "gen_ai.tool.name"),
     call_id=("tool_call.id", "gen_ai.tool.call.id", "tool.id"),
@@ -34,9 +34,11 @@ _FIELDS = Fields(
     definitions=("llm.tools", "gen_ai.tool.definitions", "llm.tools.0.tool.json_schema"),
     finish=("llm.finish_reason",),
 )
-_CLAUDE = "ClaudeAgentSDK."
-_SDK_TRACE = "openinference.instrumentation.openai_agents"  # an AGENT without a name there is the frame of the run
-_FINAL_ANSWER = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' way to end, no tool
+_CLAUDE: Final = "ClaudeAgentSDK."
+_SDK_TRACE: Final = (
+    "openinference.instrumentation.openai_agents"  # an AGENT without a name there is the frame of the run
+)
+_FINAL_ANSWER: Final = frozenset({"final_answer", "FinalAnswerTool"})  # smolagents' way to end, no tool
 
 
 def read(view: View) -> Reading:

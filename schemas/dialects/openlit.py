@@ -1,13 +1,17 @@
 """OpenLIT (span-conventions 5): GenAI operations, with keys of its own for a tool's content and outcome."""
 
+from typing import Final
+
 from schemas.dialects import genai
 from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 
-NAME = "openlit"
-MARKERS = frozenset({"gen_ai.tool.args", "gen_ai.tool.input", "gen_ai.tool.execution.success", "gen_ai.workflow.input"})
+NAME: Final = "openlit"
+MARKERS: Final = frozenset(
+    {"gen_ai.tool.args", "gen_ai.tool.input", "gen_ai.tool.execution.success", "gen_ai.workflow.input"}
+)
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     arguments=("gen_ai.tool.call.arguments", "gen_ai.tool.args", "gen_ai.tool.input"),
     result=("gen_ai.tool.call.result", "gen_ai.tool.result", "gen_ai.tool.output"),
     input=("gen_ai.input.messages", "gen_ai.workflow.input", "gen_ai.agent.input"),

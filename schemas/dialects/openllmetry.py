@@ -4,6 +4,8 @@ For `invoke_agent` and `execute_task` Traceloop's kind wins, because every task 
 operations the operation wins. Arguments and results arrive inside LangChain's run envelope or a Python repr.
 """
 
+from typing import Final
+
 from schemas.dialects import genai, unwrap
 from schemas.dialects.context import graph_agent
 from schemas.dialects.kinds import agent_name, kind_of_tool
@@ -12,25 +14,27 @@ from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "openllmetry"
-MARKERS = frozenset({"traceloop.span.kind", "traceloop.entity.input", "gen_ai.workflow.nodes", "llm.request.type"})
-CONTEXT = "traceloop.workflow.name"  # on every span below a workflow: theirs, if the span is a step at all
+NAME: Final = "openllmetry"
+MARKERS: Final = frozenset(
+    {"traceloop.span.kind", "traceloop.entity.input", "gen_ai.workflow.nodes", "llm.request.type"}
+)
+CONTEXT: Final = "traceloop.workflow.name"  # on every span below a workflow: theirs, if the span is a step at all
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     tool=("gen_ai.tool.name",),
     arguments=("gen_ai.tool.call.arguments", "traceloop.entity.input"),
     result=("gen_ai.tool.call.result", "traceloop.entity.output"),
     input=("gen_ai.input.messages", "traceloop.entity.input", "gen_ai.task.input"),
     output=("gen_ai.output.messages", "traceloop.entity.output", "gen_ai.task.output"),
 )
-_KINDS: dict[str, StepKind] = {
+_KINDS: Final[dict[str, StepKind]] = {
     "workflow": "workflow",
     "agent": "agent",
     "tool": "tool_call",
     "handoff": "handoff",
     "task": "internal",
 }
-_DECIDED_BY_KIND = frozenset({"", "invoke_agent", "execute_task"})
+_DECIDED_BY_KIND: Final = frozenset({"", "invoke_agent", "execute_task"})
 
 
 def read(view: View) -> Reading:

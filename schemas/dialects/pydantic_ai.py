@@ -5,6 +5,7 @@ tool waits for a person. A validation failure is a call that never ran.
 """
 
 import re
+from typing import Final
 
 from schemas.dialects import genai
 from schemas.dialects.kinds import kind_of_tool
@@ -12,8 +13,8 @@ from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "pydantic_ai"
-MARKERS = frozenset(
+NAME: Final = "pydantic_ai"
+MARKERS: Final = frozenset(
     {
         "logfire.span_type",
         "logfire.json_schema",
@@ -22,17 +23,17 @@ MARKERS = frozenset(
         "pydantic_ai.tool.deferral.name",
     }
 )
-SCOPES = frozenset({"pydantic-ai"})
+SCOPES: Final = frozenset({"pydantic-ai"})
 
 _ARGUMENTS, _RESULT = "tool_arguments", "tool_response"  # before their conventions had keys for them
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     tool=("gen_ai.tool.name", "tool_name"),
     arguments=(_ARGUMENTS,),
     result=(_RESULT,),
     input=("pydantic_ai.all_messages", "all_messages_events"),
     output=("final_result",),
 )
-_OPENAI_AGENTS: tuple[tuple[re.Pattern[str], StepKind], ...] = (  # Logfire's names for the OpenAI Agents SDK
+_OPENAI_AGENTS: Final[tuple[tuple[re.Pattern[str], StepKind], ...]] = (  # Logfire's names for the OpenAI Agents SDK
     (re.compile(r"Agent run: "), "agent"),
     (re.compile(r"Function: "), "tool_call"),
     (re.compile(r"Handoff: "), "handoff"),

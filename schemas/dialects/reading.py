@@ -4,7 +4,7 @@
 other one adds its own keys before those of GenAI, which it may write beside them.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.dialects.context import agent_of, error_of, metadata_of, session_of, shape_of, workflow_of
 from schemas.dialects.kinds import refine
@@ -54,8 +54,8 @@ def present(view: View, dialect: str, fields: Fields) -> Fields:
     return found
 
 
-GENAI = Fields()
-CALLS: frozenset[StepKind] = frozenset({"tool_call", "handoff", "human", "retrieval"})
+GENAI: Final = Fields()
+CALLS: Final[frozenset[StepKind]] = frozenset({"tool_call", "handoff", "human", "retrieval"})
 
 
 def read_fields(view: View, fields: Fields, kind: StepKind, **said: Any) -> Reading:

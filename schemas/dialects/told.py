@@ -5,24 +5,24 @@ Events are moving to log records, which `logged` reads the same way. An event wi
 capture any still says that there was a message) tells nothing: "not captured" is never "empty".
 """
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects.messages import as_message, call_part, loaded
 from schemas.dialects.unwrap import dumped
 from schemas.dialects.view import View
 
-DETAILS = b"gen_ai.client.inference.operation.details"
-_INPUT_EVENTS = {
+DETAILS: Final = b"gen_ai.client.inference.operation.details"
+_INPUT_EVENTS: Final = {
     b"gen_ai.system.message": "system",
     b"gen_ai.user.message": "user",
     b"gen_ai.assistant.message": "assistant",
     b"gen_ai.tool.message": "tool",
 }
-_CHOICE = b"gen_ai.choice"
-_MESSAGE = frozenset({"role", "content", "tool_calls"})
+_CHOICE: Final = b"gen_ai.choice"
+_MESSAGE: Final = frozenset({"role", "content", "tool_calls"})
 _PROMPT, _COMPLETION = b"gen_ai.content.prompt", b"gen_ai.content.completion"
-PIECES = (_CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS)  # each one message of several
-EVENTS = (DETAILS, *PIECES)
+PIECES: Final = (_CHOICE, _PROMPT, _COMPLETION, *_INPUT_EVENTS)  # each one message of several
+EVENTS: Final = (DETAILS, *PIECES)
 
 
 class Told:

@@ -3,7 +3,7 @@
 `gen_ai.span.kind` is no convention but theirs. `agent.trajectory.step`, where somebody sets it, names the kind itself.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects import messages, unwrap, verdict
 from schemas.dialects.context import of
@@ -13,15 +13,15 @@ from schemas.dialects.reading import CALLS, GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import STEP_KINDS, StepKind
 
-NAME = "traceai"
-MARKERS = frozenset({"fi.span.kind", "gen_ai.span.kind", "agent.trajectory.step"})
+NAME: Final = "traceai"
+MARKERS: Final = frozenset({"fi.span.kind", "gen_ai.span.kind", "agent.trajectory.step"})
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     arguments=("gen_ai.tool.call.arguments", "input.value", "fi.tool.arguments"),
     input_tokens=("gen_ai.usage.input_tokens",),
 )
-_SDK_TRACE = "traceai_openai_agents"
-_SAME: dict[str, StepKind] = {
+_SDK_TRACE: Final = "traceai_openai_agents"
+_SAME: Final[dict[str, StepKind]] = {
     "tool": "tool_call",
     "retriever": "retrieval",
     "guardrail": "verifier",

@@ -4,10 +4,12 @@ No convention has a place for it, so there are several: our own attributes, the 
 and Langfuse's experiment items. Values arrive as texts. What the text means is `schemas.expectation`'s business.
 """
 
+from typing import Final
+
 from schemas.dialects.context import metadata_of, of
 from schemas.dialects.view import View
 
-_PREFIXES = (
+_PREFIXES: Final = (
     "",
     "langfuse.trace.metadata.",
     "langfuse.observation.metadata.",
@@ -15,10 +17,10 @@ _PREFIXES = (
     "ai.telemetry.metadata.",
     "langsmith.metadata.",
 )
-_TASK_WORDS = ("stepwatch.task.id", "eval.task_id")
-_EXPECTATION_WORDS = ("stepwatch.expectation", "eval.expected_tool_calls")
-TASK = (*(p + word for word in _TASK_WORDS for p in _PREFIXES), "langfuse.experiment.item.id")
-EXPECTATION = (
+_TASK_WORDS: Final = ("stepwatch.task.id", "eval.task_id")
+_EXPECTATION_WORDS: Final = ("stepwatch.expectation", "eval.expected_tool_calls")
+TASK: Final = (*(p + word for word in _TASK_WORDS for p in _PREFIXES), "langfuse.experiment.item.id")
+EXPECTATION: Final = (
     *(p + word for word in _EXPECTATION_WORDS for p in _PREFIXES),
     "langfuse.experiment.item.expected_output",
 )

@@ -7,19 +7,19 @@ for what was not captured is not empty. Only shapes that a framework makes itsel
 import ast
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-PEELS_MAX = 3
-REPR_CHARS_MAX = 64 * 1024  # of a Python repr that is read
-NOT_CAPTURED = frozenset({"", "{}", "null", "<not serializable>", '"<not serializable>"', "[REDACTED]"})
-_ENVELOPE = frozenset({"input_str", "inputs", "input", "tags", "metadata", "kwargs", "name", "run_id"})
+PEELS_MAX: Final = 3
+REPR_CHARS_MAX: Final = 64 * 1024  # of a Python repr that is read
+NOT_CAPTURED: Final = frozenset({"", "{}", "null", "<not serializable>", '"<not serializable>"', "[REDACTED]"})
+_ENVELOPE: Final = frozenset({"input_str", "inputs", "input", "tags", "metadata", "kwargs", "name", "run_id"})
 # What every wrapping has somewhere: a text without any of these is not parsed to find that out.
-_ARGUMENT_MARKS = ('"kwargs"', '"tool_', '"input', "{'")
-_RESULT_MARKS = ('"output', '"tool_call_id"', '"response"', '"data"')
-_MESSAGE_REPR = re.compile(r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(.*)", re.DOTALL)
-_CALL_ID_REPR = re.compile(r"tool_call_id='([^']*)'")
+_ARGUMENT_MARKS: Final = ('"kwargs"', '"tool_', '"input', "{'")
+_RESULT_MARKS: Final = ('"output', '"tool_call_id"', '"response"', '"data"')
+_MESSAGE_REPR: Final = re.compile(r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(.*)", re.DOTALL)
+_CALL_ID_REPR: Final = re.compile(r"tool_call_id='([^']*)'")
 
 
 class Unwrapped(NamedTuple):

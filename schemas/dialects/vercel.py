@@ -3,17 +3,19 @@
 `ai.generateText` is the loop of an agent, `ai.generateText.doGenerate` one call of a model inside it.
 """
 
+from typing import Final
+
 from schemas.dialects import genai, messages
 from schemas.dialects.kinds import kind_of_tool
 from schemas.dialects.reading import GENAI, read_fields
 from schemas.dialects.view import Reading, View
 from schemas.span import StepKind
 
-NAME = "vercel"
-MARKERS = frozenset({"ai.operationId", "ai.toolCall.name"})
-SCOPES = frozenset({"gen_ai", "ai", "@ai-sdk/otel"})
+NAME: Final = "vercel"
+MARKERS: Final = frozenset({"ai.operationId", "ai.toolCall.name"})
+SCOPES: Final = frozenset({"gen_ai", "ai", "@ai-sdk/otel"})
 
-_FIELDS = GENAI.before(
+_FIELDS: Final = GENAI.before(
     agent=("gen_ai.agent.name", "ai.telemetry.functionId"),
     tool=("ai.toolCall.name",),
     call_id=("ai.toolCall.id",),

@@ -4,16 +4,16 @@ Keys lose their prefix, so that `gen_ai.guardrail.result.value` is read as `resu
 JSON answers read these too. None when there are none: a verifier may also say its verdict in its output.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.dialects.unwrap import dumped
 from schemas.dialects.view import View
 
-_PREFIXES = ("gen_ai.guardrail.", "gen_ai.evaluation.", "guardrail.")
-_BLOCKED = frozenset({"block", "blocked", "deny", "denied", "reject", "rejected", "fail", "failed", "tripwire"})
-_ALLOWED = frozenset({"allow", "allowed", "pass", "passed", "accept", "accepted", "ok"})
-_RESULT = ("gen_ai.guardrail.result.value", "gen_ai.guardrail.result.type", "gen_ai.guardrail.result")
-_KEYS_MAX = 64
+_PREFIXES: Final = ("gen_ai.guardrail.", "gen_ai.evaluation.", "guardrail.")
+_BLOCKED: Final = frozenset({"block", "blocked", "deny", "denied", "reject", "rejected", "fail", "failed", "tripwire"})
+_ALLOWED: Final = frozenset({"allow", "allowed", "pass", "passed", "accept", "accepted", "ok"})
+_RESULT: Final = ("gen_ai.guardrail.result.value", "gen_ai.guardrail.result.type", "gen_ai.guardrail.result")
+_KEYS_MAX: Final = 64
 
 
 def of(view: View) -> str | None:

@@ -6,17 +6,17 @@ cache of their wire bytes, because the same few come millions of times.
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from schemas.otlp import InvalidOtlp, int_of, plain_of, text_of
 from schemas.span import BAD_VALUE, StepKind
 
-_LOW_MAX = 20_000
-_low: dict[bytes, str] = {}
+_LOW_MAX: Final = 20_000
+_low: Final[dict[bytes, str]] = {}
 # An instrumentor writes few sets of keys, in few orders: the set of each is made once, and is then the very same one.
-_SETS_MAX = 4_096
-_sets: dict[tuple[str | bytes, ...], frozenset[str | bytes]] = {}
-_same: dict[frozenset[str | bytes], frozenset[str | bytes]] = {}
+_SETS_MAX: Final = 4_096
+_sets: Final[dict[tuple[str | bytes, ...], frozenset[str | bytes]]] = {}
+_same: Final[dict[frozenset[str | bytes], frozenset[str | bytes]]] = {}
 
 
 def _set_of(order: tuple[str | bytes, ...]) -> frozenset[str | bytes]:

@@ -106,7 +106,7 @@ def _run(
         check(settings)
     log_to_stderr()
     gc.freeze()  # what is imported stays
-    gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
+    gc.set_threshold(1_000_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
 

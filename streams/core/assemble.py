@@ -6,7 +6,7 @@ Linear but for one sort.
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evaluators.views.routes import route_of
 from schemas.dialects.kinds import refine
@@ -32,7 +32,7 @@ from streams.core.exchange import fill
 from streams.core.told_by_logs import joined
 from streams.core.workflow_name import workflow_name
 
-LABELS_MAX = 200  # distinct step labels of one trajectory; the rest become __other__
+LABELS_MAX: Final = 200  # distinct step labels of one trajectory; the rest become __other__
 
 Place = tuple[int, int]  # (start key in ns, depth)
 

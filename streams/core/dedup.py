@@ -7,12 +7,12 @@ above decides. A span that is no step any more still counts as structure: its ch
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.span import ERROR, Span, StepKind, is_step
 
-_CALLS = frozenset({"tool_call", "retrieval", "handoff", "human"})
-_FRAME_NAME = re.compile(r"^(invocation|workflow\.run.*|invoke_(workflow|swarm|graph))$")
+_CALLS: Final = frozenset({"tool_call", "retrieval", "handoff", "human"})
+_FRAME_NAME: Final = re.compile(r"^(invocation|workflow\.run.*|invoke_(workflow|swarm|graph))$")
 
 
 class Once(NamedTuple):

@@ -20,7 +20,7 @@ append times. A decision marks the trace at its tick and is judged at the take t
 import heapq
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evaluators.catalogue import EVALUATORS
 from evaluators.protocols import Evaluator
@@ -37,7 +37,7 @@ from streams.core.judging import Judging, Truths
 from streams.core.trace import Cap, RowMark, Trace
 from streams.core.window import WindowPolicy, grown, opened, window_of
 
-HOUR_MS = 3_600_000
+HOUR_MS: Final = 3_600_000
 KNOWN_BYTES, ASLEEP_BYTES = 90, 320  # of a trace id that is remembered, and of a trace of which only the deadline is
 
 

@@ -6,14 +6,14 @@ most once, and none when no call lacks anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.dialects.messages import loaded
 from schemas.dialects.unwrap import dumped
 from schemas.span import Span
 
-_CALLS = frozenset({"tool_call", "retrieval", "handoff"})
-PARTS_MAX = 4_096  # of one text
+_CALLS: Final = frozenset({"tool_call", "retrieval", "handoff"})
+PARTS_MAX: Final = 4_096  # of one text
 
 
 class Exchanged(NamedTuple):

@@ -8,6 +8,7 @@ span-local results are always there, contextual ones at most every `provisional_
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Final
 
 from xxhash import xxh3_64_intdigest
 
@@ -29,9 +30,9 @@ from streams.core.trace import Cap, Trace, Verdicts
 
 # Steps from which on a fold is kept for the next time. It holds every call's arguments and results as parsed values, and a
 # short trace is folded again for less than that is worth.
-FOLD_KEPT_FROM = 20
-EARLY_AGAIN_MS = 3_000_000  # less than the hour for which the alerter's filter surely remembers
-MODEL_KINDS = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
+FOLD_KEPT_FROM: Final = 20
+EARLY_AGAIN_MS: Final = 3_000_000  # less than the hour for which the alerter's filter surely remembers
+MODEL_KINDS: Final = frozenset({"llm", "planner", "verifier"})  # leaf model calls: an agent's tokens are their sum
 Truths = Mapping[tuple[str, str], TaskTruth]  # by (workflow, task id)
 
 

@@ -1,7 +1,7 @@
 """One trace in memory: its items and where it stands. State only; `streams.core.engine` drives it."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evaluators.folding.evaluation import Evaluation
 from schemas.item import Item, bytes_of
@@ -14,9 +14,9 @@ from schemas.span import Span
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.window import Window
 
-TRACE_BYTES = 2_000  # of a trace in memory beside its items, the results of its last judging included
-IDENTITY_BYTES = 250  # of an item above the cap
-ROOTS_ABOVE_CAP = 16  # roots that are kept above the cap: they end last, and tell workflow and task
+TRACE_BYTES: Final = 2_000  # of a trace in memory beside its items, the results of its last judging included
+IDENTITY_BYTES: Final = 250  # of an item above the cap
+ROOTS_ABOVE_CAP: Final = 16  # roots that are kept above the cap: they end last, and tell workflow and task
 Verdicts = dict[tuple[bytes, str], tuple[str, str]]  # (span id, evaluator) -> (step, verdict)
 
 

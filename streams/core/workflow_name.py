@@ -6,13 +6,13 @@ else names the root. Names that instrumentors give every workflow say nothing an
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.naming import NamingRule, named_by
 from schemas.span import Span
 
-UNKNOWN_WORKFLOW = "unknown"
-_GENERIC = re.compile(
+UNKNOWN_WORKFLOW: Final = "unknown"
+_GENERIC: Final = re.compile(
     r"^(agent workflow|langgraph|crew(\.kickoff)?|crewai\.workflow|invocation|runnablesequence|agentexecutor|agent run|"
     r"invoke_(agent|workflow|swarm|graph)|workflow\.run|unknown_service.*|default|(get|post|put|delete|patch)( .*)?|"
     r"(.*[ ._-])?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})$",

@@ -5,7 +5,7 @@ clamped to what its column holds, and decode has flagged it. A value of our own 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from schemas.log_record import LOG_COLUMNS
 from schemas.outcome import encode_trace
@@ -15,9 +15,9 @@ from schemas.span import SPAN_COLUMNS
 
 Column = Sequence[Any]
 
-MS_MAX = 10_413_791_999_999  # 2299-12-31, the end of DateTime64(3)
-NS_MAX = 9_223_372_035_000_000_000  # 2262-04-11 23:47:15, the end of DateTime64(9)
-RENAMED = {
+MS_MAX: Final = 10_413_791_999_999  # 2299-12-31, the end of DateTime64(3)
+NS_MAX: Final = 9_223_372_035_000_000_000  # 2262-04-11 23:47:15, the end of DateTime64(9)
+RENAMED: Final = {
     "received_ms": "received_at",
     "anchor_ms": "anchor",
     "last_log_ms": "last_log_at",
@@ -33,7 +33,7 @@ RENAMED = {
     "event_ms": "event_time",
     "at_ms": "at",
 }
-TIMES = {
+TIMES: Final = {
     "received_ms": MS_MAX,
     "anchor_ms": MS_MAX,
     "last_log_ms": MS_MAX,
@@ -42,7 +42,7 @@ TIMES = {
     "end_ns": NS_MAX,
     "time_ns": NS_MAX,
 }
-CLAMPED = TIMES | {
+CLAMPED: Final = TIMES | {
     "status": 255,
     "input_tokens": (1 << 63) - 1,
     "output_tokens": (1 << 63) - 1,
@@ -54,14 +54,14 @@ def column_of(field: str) -> str:
     return RENAMED.get(field, field)
 
 
-SPAN_NAMES = (*map(column_of, SPAN_COLUMNS), "resource", "scope", "raw")
-NESTED_NAMES = tuple(f"results.{column_of(field)}" for field in RESULT_COLUMNS)
-_HEAD = tuple(field for field in TrajectoryRow._fields if field not in ("results", "outcomes"))
-LOG_NAMES = (*map(column_of, LOG_COLUMNS), "resource", "scope", "raw")
-TRAJECTORY_NAMES = (*map(column_of, _HEAD), *NESTED_NAMES, "outcomes")
-_RESULTS = TrajectoryRow._fields.index("results")
-_EVENT_NS = RESULT_COLUMNS.index("event_ns")
-_NO_RESULTS: tuple[Column, ...] = ((),) * len(RESULT_COLUMNS)
+SPAN_NAMES: Final = (*map(column_of, SPAN_COLUMNS), "resource", "scope", "raw")
+NESTED_NAMES: Final = tuple(f"results.{column_of(field)}" for field in RESULT_COLUMNS)
+_HEAD: Final = tuple(field for field in TrajectoryRow._fields if field not in ("results", "outcomes"))
+LOG_NAMES: Final = (*map(column_of, LOG_COLUMNS), "resource", "scope", "raw")
+TRAJECTORY_NAMES: Final = (*map(column_of, _HEAD), *NESTED_NAMES, "outcomes")
+_RESULTS: Final = TrajectoryRow._fields.index("results")
+_EVENT_NS: Final = RESULT_COLUMNS.index("event_ns")
+_NO_RESULTS: Final[tuple[Column, ...]] = ((),) * len(RESULT_COLUMNS)
 
 
 def names_of(row: type[Any]) -> tuple[str, ...]:
