@@ -27,7 +27,7 @@ from streams.local.stack import STORES, LocalStack
 from streams.store.client import connect
 from streams.store.migrate import migrate
 from streams.topics import ensure_topics, kafka_options
-from tests.bench.__main__ import PACK, PARTITIONS, _framed, _one_span, _until, shared_tool
+from tests.bench.__main__ import PACK, PARTITIONS, _one_span, _until, framed, shared_tool
 
 ORDINARY = int(os.environ.get("STEPWATCH_BENCH_SPANS", "60000"))
 OPEN = int(os.environ.get("STEPWATCH_BENCH_OPEN", "1000000"))  # runs that never end
@@ -48,7 +48,7 @@ def ordinary(folder: Path, salt: int) -> list[tuple[int, bytes]]:
     """(partition, record) of the corpus, packed; `salt` gives its runs ids of their own."""
     held: dict[int, list[bytes]] = {}
     packed = []
-    for _, value in _framed((folder / "bytrace.rec").read_bytes()):
+    for _, value in framed((folder / "bytrace.rec").read_bytes()):
         export = ExportTraceServiceRequest.FromString(value)
         for span in export.resource_spans[0].scope_spans[0].spans:
             span.trace_id = bytes([span.trace_id[0] ^ salt]) + span.trace_id[1:]

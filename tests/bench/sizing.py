@@ -33,7 +33,7 @@ from streams.store.client import connect
 from streams.store.expectations import load
 from streams.store.migrate import migrate
 from streams.topics import ensure_topics, kafka_options
-from tests.bench.__main__ import PACK, PARTITIONS, _framed, _with_task, shared_tool
+from tests.bench.__main__ import PACK, PARTITIONS, _with_task, framed, shared_tool
 from tests.bench.evaluators import long_traces
 from tests.integration.test_kills import outcomes_of
 
@@ -76,7 +76,7 @@ def corpus(folder: Path, salt: int, pack: int) -> Records:
     """(partition, record) of the runs, so many exports a record; `salt` gives the runs ids of their own."""
     held: dict[int, list[bytes]] = {}
     packed = []
-    for _, value in _framed((folder / "bytrace.rec").read_bytes()):
+    for _, value in framed((folder / "bytrace.rec").read_bytes()):
         export = ExportTraceServiceRequest.FromString(_with_task(value))
         spans = export.resource_spans[0].scope_spans[0].spans
         for span in spans:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.compiled import IS_COMPILED
-from tests.bench.__main__ import _framed, shared_tool
+from tests.bench.__main__ import framed, shared_tool
 from tests.bench.evaluators import long_traces
 from tests.bench.matrix import beside, corpus, latency, load
 
@@ -33,7 +33,7 @@ async def main() -> int:
         folder = Path(name)
         made = [sys.executable, shared_tool(), folder / "corpus", str(SPANS)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
-        parts = corpus.parts(_framed((folder / "corpus/bytrace.rec").read_bytes()))
+        parts = corpus.parts(framed((folder / "corpus/bytrace.rec").read_bytes()))
         spans = sum(count for _, _, count in parts)
         six, mean = corpus.packed(parts, 6)
         loads = [load.Load(f"{mean:.1f} spans a record", six, spans)]
