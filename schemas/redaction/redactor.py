@@ -163,7 +163,7 @@ class Redactor:
             value = string_value(said.split()[0].rstrip(":"))  # a sentence where a type should be
             self.counts["content"] += 1
         if level == "mask" or self._is_kept(key) or (is_event and key in EVENT_STRUCTURE):
-            return masked(value, masker)
+            return masked(value, masker, key)
         if key == "metadata":
             return _metadata(value, masker)
         if key == "exception.message":

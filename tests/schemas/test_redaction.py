@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 from collections import Counter
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -18,7 +20,8 @@ from schemas.otlp import InvalidOtlp, parse_resource, parse_span, text_of
 from schemas.pyrepr import read_repr
 from schemas.redaction.patterns import TOKEN, WHOLE, Masker, key_of
 from schemas.redaction.redactor import Redactor, redactor_of
-from schemas.redaction.values import masked_text
+from schemas.redaction.values import masked, masked_text
+from schemas.redaction.view import seen
 from schemas.registry import EMPTY, UNREADABLE, Registry, parse_registry
 from schemas.span import REDACTED, RawSpan, Span
 from schemas.toolcall import read_call
@@ -49,11 +52,84 @@ FOUND = {
     "ghp_0123456789abcdefghijABCDEFGHIJ": "SECRET",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----": "PRIVATE_KEY",
     "-----BEGIN PRIVATE KEY-----\nMIIE and then it was cut": "PRIVATE_KEY",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ\n-----END PGP PRIVATE KEY BLOCK-----": "PRIVATE_KEY",
+    # The same in other writings.
+    "4111\u00a01111\u202f1111\u20111111": "CARD",
+    "4111\u20131111\u20131111\u20131111": "CARD",
+    "4111.1111.1111.1111": "CARD",
+    "4111 - 1111 - 1111 - 1111": "CARD",
+    "4111_1111_1111_1111": "CARD",
+    "4111\t1111\t1111\t1111": "CARD",
+    "4111 1111\n1111 1111": "CARD",
+    "3782.822463.10005": "CARD",
+    "\uff14\uff11\uff11\uff11 1111 1111 \u0661\u0661\u0661\u0661": "CARD",
+    "2223003122003222": "CARD",
+    "卡号4111111111111111。": "CARD",
+    "4111111111111111.00": "CARD",
+    "4111-1111-1111-1111-": "CARD",
+    "4111%201111%201111%201111": "CARD",
+    "'bob@example.org'": "EMAIL",
+    "bob+tag@example.org": "EMAIL",
+    '"bob smith"@example.org': "EMAIL",
+    "bob@[192.168.1.1]": "EMAIL",
+    "jose\u0301@example.org": "EMAIL",
+    "bob\uff20example.org": "EMAIL",
+    "डेटा@डेटामेल.भारत": "EMAIL",
+    "%bob@example.org": "EMAIL",
+    "q=%22bob@example.org": "EMAIL",
+    "bob%2540example.org": "EMAIL",
+    "bob&#64;example.org": "EMAIL",
+    f"reply+{'0123456789abcdef.' * 6}@reply.example.org": "EMAIL",
+    r"to:\nbob\u0040example.org": "EMAIL",
+    "BE68 5390 0754 7034 paid": "IBAN",
+    "AT61 1904 3002 3457 3201 bitte": "IBAN",
+    "in 12 days to BE68539007547034": "IBAN",
+    "DE89-3704-0044-0532-0130-00": "IBAN",
+    "DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000": "IBAN",
+    "帳戶DE89370400440532013000": "IBAN",
+    "+49\u00a0170\u20111234567": "PHONE",
+    "%2B14155552671": "PHONE",
+    "1-415-555-2671": "PHONE",
+    "+49 170 1234567x12": "PHONE",
+    "(020) 7946 0958": "PHONE",
+    "01 23 45 67 89": "PHONE",
+    "06-12345678": "PHONE",
+    "電話は03-1234-5678です": "PHONE",
+    "01701234567": "PHONE",
+    "138 0013 8000": "PHONE",
+    "phone: 4155552671": "PHONE",
+    "Tel. no = 4155552671": "PHONE",
+    r"{\"phone_number\": \"4155552671\", ...": "PHONE",
+    "?id_token=_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl": "JWT",
+    "eyJlbmMiOiJBMjU2R0NNIn0..aXZpdml2aXY.Y2lwaGVy.dGFn": "JWT",
+    "AIzaSyA1234567890abcdefghijklmnopqrstuvw": "SECRET",
+    "sk_live_0123456789abcdefghij": "SECRET",
+    "glpat-0123456789abcdefghij": "SECRET",
+    "SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG": "SECRET",
+    "xapp-1-A0123456789-0123456789-abcdef": "SECRET",
+    "ya29.a0AfH6SMBabcdefghijklmnop": "SECRET",
+    "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH": "SECRET",
+    "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789": "SECRET",
+    "AUTHORIZATION: BEARER 0123456789abcdefghij": "SECRET",
+    "authorization=bearer%200123456789abcdefghij": "SECRET",
+    "Authorization: Basic dXNlcjpwYXNzd29yZDE=": "SECRET",
+    "x-api-key: 0123456789abcdef0123456789abcdef": "SECRET",
+    "https://example.org/?token=0123456789abcdef0123&page=2": "SECRET",
+    "https://example.org/?sv=2024&sig=0123456789%2Babcdef%3D": "SECRET",
+    "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": "SECRET",
+    r"{\"OPENAI_API_KEY\": \"0123456789abcdef\", ...": "SECRET",
 }
 NOT_FOUND = (
     "2026-11-26 12:30:00", "2026-11-26T12:30:00.123456Z", "order 1234567890123", "1790000000000", "192.168.100.200",
     "550e8400-e29b-41d4-a716-446655440000", "4111 1111 1111 1112", "amount 1234.56", "v1.2.3-rc.4", "05/2026", "a @ b",
     "FR12 ABCD EFGH IJKL", "C-1042", "O-20417", "@mention", "85 %", "{}", "",
+    "4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "thread_4111111111111111",
+    "call_4111111111111111", "0.4111111111111111", "4111111111111111abc", "20101012094134", "2004 1991 2014 2015",
+    "2019/2020/2021/2022", "2024-01-07 2024-02-05 2025-03-13", "4155552671", "1790000000", "1790000000000000000", "01-02-2026",
+    "01:23:45:67:89:ab", "page_token=0123456789abcdef0123", "max_tokens: 4096", "token: customer_service_agent",
+    "hotel: 12345678",    "monkey: 0123456789abcdef", "phone_id: 4155552671", "user@localhost", "20 %40 off",
+    "C:\\new\\table", "sk-learn", "Bearer of bad news",
+    "978-3-16-148410-0", "26/Nov/2026:12:30:00 +0100", "San Francisco, CA 94105-1234",
 )  # fmt: skip
 secrets = st.sampled_from(sorted(FOUND))
 words = st.text(string.ascii_letters + " ,;\n\"'{}[]:é中", max_size=20)
@@ -102,12 +178,103 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
     assert masked_text(text, masker()) == text
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"phone": 4155552671}, "PHONE"),
+        ({"Mobile": "4155552671"}, "PHONE"),
+        ({"contact": {"phone_numbers": ["4155552671"], "phone": ["4155552671"]}}, "PHONE"),
+        ({"headers": {"X-Api-Key": ["0123456789abcdef"]}}, "SECRET"),
+        ({"client_secret": "0123456789abcdef"}, "SECRET"),
+        ({"card": 4111111111111111.0}, "CARD"),
+        ([4111111111111111], "CARD"),
+        ({"4111 1111 1111 1111": 1}, "CARD"),
+        ({"bob@example.org": {"bob@example.org": True}}, "EMAIL"),
+    ],
+)
+def test_values_are_found_by_their_keys_as_numbers_and_as_keys(said: Any, kind: str) -> None:
+    text = json.dumps(said)
+    for found in (
+        masked_text(text, masker()),
+        masked_text(f"said: {text}", masker()),
+        masked_text(repr(said), masker()),
+    ):
+        assert f"[{kind}:" in found
+
+
+def test_an_attribute_says_by_its_key_what_it_holds() -> None:
+    said = raw(
+        {
+            **TOOL,
+            "customer.phone": "4155552671",
+            "order.number": "4155552671",
+            "http.request.header.x-api-key": "0123456789abcdef",
+        }
+    )
+    kept = values(said, redactor("mask"))
+    assert (kept["customer.phone"] or "").startswith("[PHONE:")
+    assert (kept["http.request.header.x-api-key"] or "").startswith("[SECRET:")
+    assert kept["order.number"] == "4155552671"
+
+
+def test_what_stands_twice_under_a_key_hides_nothing() -> None:
+    assert masked_text('{"a": "bob@example.org", "a": "x"}', masker()) == '{"a":"x"}'
+    twice = AnyValue()
+    for text in ("bob@example.org", "x"):
+        twice.kvlist_value.values.add(key="a").value.string_value = text
+    assert b"bob" not in masked(twice.SerializeToString(), masker())
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (AnyValue(double_value=4111111111111111.0), "CARD"),
+        (AnyValue(int_value=4111111111111111), "CARD"),
+        (AnyValue(bytes_value=b"I am bob@example.org"), "EMAIL"),
+        (AnyValue(bytes_value=b"\xff bob@example.org"), "EMAIL"),
+        (AnyValue(array_value={"values": [AnyValue(bytes_value=b'{"mail": "bob@example.org"}')]}), "EMAIL"),
+    ],
+)
+def test_a_value_of_any_type_is_looked_at(value: AnyValue, kind: str) -> None:
+    found = masked(value.SerializeToString(), masker())
+    assert f"[{kind}:".encode() in found
+    assert b"bob" not in found and masked(found, masker()) == found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        AnyValue(double_value=0.5),
+        AnyValue(double_value=float("nan")),
+        AnyValue(double_value=float("-inf")),
+        AnyValue(bytes_value=b"\x41\x11\x11\x11\xff"),
+        AnyValue(array_value={"values": [AnyValue(), AnyValue(bool_value=True), AnyValue(int_value=7)]}),
+    ],
+)
+def test_what_holds_nothing_stays_as_it_is_to_the_byte(value: AnyValue) -> None:
+    assert masked(value.SerializeToString(), masker()) == value.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["3-", "44 ", "4111-", "-eyJ", "eyJ-", "eyJaaaaaaaaaa.", "a.", "a'", "a@", '"@', "AB12", "+1 ", "(0", "api_key: ", "token=a",
+     "\\", "%25", "&#1", "-----BEGIN ", "_sk-", "SG.aaaaaaaaaaaaaaaa", "4444\n", "0 "],
+)  # fmt: skip
+def test_no_text_makes_the_patterns_slow(unit: str) -> None:
+    text = unit * (64 * 1024 // len(unit))
+    before_s = time.thread_time()
+    masked_text(text, masker())
+    assert time.thread_time() - before_s < 1, "64 KiB, the largest value that is kept: some 0.1 s at most"
+
+
 def test_equal_values_have_equal_tokens_within_a_tenant_and_secret_alone() -> None:
     def token(text: str, **of: Any) -> str:
         return masked_text(text, masker(**of))
 
     assert token("BOB@example.org") == token("bob@example.org") != token("ann@example.org")
-    assert token("4111 1111 1111 1111") == token("4111111111111111")
+    assert token("4111 1111 1111 1111") == token("4111111111111111") == token("4111\u00a01111.1111\u20131111")
+    assert token("'bob@example.org'").strip("'") == token("bob%40example.org") == token(r"\nbob\u0040example.org")[2:]
+    assert token("+49 170 1234567x12") == token("+49 (170) 123 45 67")
     assert token("bob@example.org", tenant="u") != token("bob@example.org")
     assert token("bob@example.org", secret=b"another secret of it") != token("bob@example.org")
     assert token("bob@example.org", secret=b"") == "[EMAIL]"
@@ -148,6 +315,27 @@ def test_no_secret_passes_and_every_level_is_idempotent(attributes: dict[str, An
         assert flags == REDACTED
         assert not masker().finds(kept.span.decode("utf-8", "replace"))
         assert chosen.span(kept, "default")[0] == kept
+
+
+@given(secrets, st.integers(1, 4), st.booleans(), st.sampled_from(["said: ", "{half ", "data: "]))
+def test_no_depth_of_escapes_hides_a_value(secret: str, depth: int, ascii_only: bool, before: str) -> None:
+    text = secret
+    for _ in range(depth):
+        text = json.dumps({"note": f"it is\n{text}\tthere"}, ensure_ascii=ascii_only)
+    found = masked_text(before + text, masker())
+    assert f"[{FOUND[secret]}:" in found and "@" not in TOKEN.sub("", found)
+    assert found.startswith(f'{before}{{"note": "it is')
+
+
+@given(st.text(st.sampled_from("\\u004%25&#;@nx \u00a0\uff11aé"), max_size=40))
+def test_a_view_knows_where_each_of_its_characters_stands(text: str) -> None:
+    view, places = seen(text)
+    if places is None:
+        assert len(view) == len(text)
+    else:
+        assert len(places) == len(view) + 1
+        assert sorted(set(places)) == list(places)
+        assert (places[0], places[-1]) == (0, len(text))
 
 
 def test_links_and_trace_state_go() -> None:
