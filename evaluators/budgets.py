@@ -14,13 +14,14 @@ _PASS: Final = Judgement("pass", 1.0, "registry")
 _CODES: Final = COMMON_CODES | {"over_budget", "bad_clock"}
 
 
-def within(budget_ms: float, start_ns: int, end_ns: int, what: str) -> Judgement:
-    """A duration against its budget: 1 within it, else 1 - overrun / budget, at least 0."""
+def within(budget_ms: float, start_ns: int, end_ns: int, tool: str = "") -> Judgement:
+    """A duration of a tool's call, or of the run, against its budget: 1 within it, else 1 - overrun / budget, at least 0."""
     took_ms = (end_ns - start_ns) / 1_000_000
+    if start_ns > 0 and 0 <= took_ms <= budget_ms:
+        return _PASS
+    what = f"tool {tool!r}" if tool else "the run"
     if end_ns <= 0 or start_ns <= 0 or took_ms < 0:
         return unscored("registry", "bad_clock", f"start and end of {what} give no duration")
-    if took_ms <= budget_ms:
-        return _PASS
     overrun = (took_ms - budget_ms) / budget_ms
     reason = f"{what} took {took_ms:.0f} ms of {budget_ms:.0f} ms: score 1 - {took_ms - budget_ms:.0f}/{budget_ms:.0f}"
     evidence = {"took_ms": round(took_ms, 3), "budget_ms": budget_ms}
@@ -45,7 +46,7 @@ class StepLatencyBudget:
         tool = workflow.tools.get(span.tool)
         if tool is None or tool.latency_budget_ms is None:
             return None
-        return within(tool.latency_budget_ms, span.start_ns, span.end_ns, f"tool {span.tool!r}")
+        return within(tool.latency_budget_ms, span.start_ns, span.end_ns, span.tool)
 
 
 @dataclass(slots=True)
@@ -88,4 +89,4 @@ class TrajectoryLatencyBudget:
         budget, root = trajectory.workflow.policy.latency_budget_ms, trajectory.root
         extent = root if root is not None else state
         if budget is not None and (root is not None or state.start_ns):
-            yield None, within(budget, extent.start_ns, extent.end_ns, "the run")
+            yield None, within(budget, extent.start_ns, extent.end_ns)

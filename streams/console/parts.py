@@ -1,7 +1,6 @@
 """`stepwatch gateway|scorer|alerter`: each part alone, against any Kafka and any ClickHouse."""
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.console.errors import UserError
+from streams.garbage import collect_rarely
 from streams.local.state import effective_settings
 from streams.log_lines import CHATTY, Sparingly
 from streams.settings import Settings
@@ -105,8 +105,7 @@ def _run(
     if check is not None:
         check(settings)
     log_to_stderr()
-    gc.freeze()  # what is imported stays
-    gc.set_threshold(1_000_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
+    collect_rarely()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
 

@@ -1,6 +1,5 @@
 """`stepwatch score`: the evaluators over files, without Kafka or ClickHouse, and gates for a build."""
 
-import gc
 import sys
 import time
 from collections.abc import Iterable
@@ -29,6 +28,7 @@ from streams.console.results import Format, ResultWriter, writer_of
 from streams.console.summary import ROWS_SHOWN, summary
 from streams.console.tally import Tally, read_gate
 from streams.custom_evaluators import all_evaluators
+from streams.garbage import collect_rarely
 from streams.offline import SkipList, result_rows, score
 from streams.spool import TraceSpool
 
@@ -68,7 +68,7 @@ def score_files(
         raise UserError(f"--fail-under {unseen[0]}: it is not among --evaluators, so it would judge nothing")
     registry, truths = registry_of(workflows), truths_of(expectations)
     screen, skipped, tally = Console(stderr=True, highlight=False), SkipList(), Tally()
-    gc.set_threshold(200_000, 20, 50)  # spans are acyclic: looking for cycles among them often only costs
+    collect_rarely()
     received_ms = int(time.time() * 1000)
     with tidy(), Advance(screen) as advance, TraceSpool() as spool:
         collect(files, spool.add, received_ms, skipped, advance, registry)

@@ -7,7 +7,6 @@ evaluators of the gate, once with all. Exit code 1 when the first misses the gat
 """
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from schemas.trajectory import TraceKey
 from streams.config_log import publish_config
 from streams.core.assemble import assemble
 from streams.core.engine import EnginePolicy, TrajectoryEngine
+from streams.garbage import collect_rarely
 from streams.local.ports import ANY, PortsAsked
 from streams.local.stack import STORES, LocalStack
 from streams.store.client import connect
@@ -121,8 +121,7 @@ def _read(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def parts(corpus: list[tuple[int, bytes]], stack: LocalStack) -> dict[str, float]:
     """CPU microseconds per span of each part, alone."""
     took: dict[str, float] = {}
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 50)  # as the scorer does
+    collect_rarely()  # as the scorer does
 
     def timed(name: str, work: Any) -> Any:
         start = time.process_time()

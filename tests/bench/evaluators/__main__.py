@@ -16,6 +16,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from evaluators.catalogue import EVALUATORS
 from schemas.compiled import IS_COMPILED
+from streams.garbage import collect_rarely
 from tests.bench.evaluators import bfcl, curve, quality, rivals, side_by_side, speed
 from tests.bench.evaluators.data import Recorded, shared
 from tests.bench.evaluators.report import Section, markdown, missed, show
@@ -58,6 +59,7 @@ def _measure(root: Path, chosen: Sequence[str], progress: Progress) -> Iterator[
     parts = progress.add_task("parts", total=len(PARTS))
     python = rivals.environment(progress.console) if "rival" in chosen else None
     data = Recorded(root)
+    collect_rarely()  # as the scorer does, and the rival's process here
     scores = quality.scores_of(data.runs) if {"quality", "rival"} & set(chosen) else {}
     if "quality" in chosen:
         yield quality.targets(data, scores)

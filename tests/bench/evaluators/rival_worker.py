@@ -4,6 +4,7 @@ Called as `python rival_worker.py INPUT OUTPUT`. Imports and conversion into its
 is called on ready inputs, which is its fastest way (its `evaluate` adds validation and a result object).
 """
 
+import gc
 import json
 import statistics
 import sys
@@ -211,6 +212,8 @@ def cases(given):
 
 def main():
     given = json.loads(Path(sys.argv[1]).read_text())
+    gc.freeze()  # the same terms: see streams/garbage.py
+    gc.set_threshold(1_000_000, 20, 50)
     answer = {"version": version("ai-evaluation")}
     if "runs" in given:
         answer["scores"], answer["progress"] = quality(given), progress(given)

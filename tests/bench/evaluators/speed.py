@@ -76,10 +76,14 @@ class Generated:
         self._made = long_traces.generator(root)
         self._exported = long_traces.exports(self._made, GENERATED, None, "flat")
         self.spans = long_traces.count(long_traces.arrivals(self._exported))
+        # A scorer reads its registry once: neither plans nor schemas are made for every run.
+        self._registries = {
+            hostile: long_traces.registry(self._made, evaluators_on=True, hostile=hostile) for hostile in (False, True)
+        }
 
     def fresh(self, *, hostile: bool = False) -> list[Trajectory]:
         """Every trace decoded and put together anew."""
-        registry = long_traces.registry(self._made, evaluators_on=True, hostile=hostile)
+        registry = self._registries[hostile]
         spans: dict[bytes, list[Span]] = {}
         for arrival in long_traces.arrivals(self._exported):
             for span, _ in arrival.spans:
