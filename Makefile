@@ -55,11 +55,11 @@ chaos-alerts: fresh ## The same while the alerter is killed fifty times, fenced,
 	$(BIN)/python -m tests.scenarios --kills 50 --fences 5 --pace 3
 
 .PHONY: chaos
-chaos: fresh ## A hundred kills of scorers, gateway, store, broker and alerter at random moments; then everything must be right
+chaos: fresh ## Every failpoint twice, a hundred kills, a store that fails, a minute without Kafka, a topic made anew; then all must be right
 	$(BIN)/python -m tests.chaos --kills 100
 
 .PHONY: chaos-long
-chaos-long: fresh ## The same, ten times, each of another seed
+chaos-long: fresh ## The same, ten times, each of another seed (two hours)
 	for n in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/python -m tests.chaos --kills 100; done
 
 .PHONY: simulate

@@ -41,10 +41,17 @@ class Recorded(NamedTuple):
 
 def record(folder: Path) -> Recorded:
     """Make traces of the recorded runs. Skips where they are not."""
+    made = traces_of(folder)
+    return made._replace(results=offline(made.traces, made.registry, made.expectations))
+
+
+def traces_of(folder: Path, copies: int = 1) -> Recorded:
+    """The recorded runs as traces, in so many copies under ids of their own; no results. Skips where they are not."""
     data, tool = shared("data/tau-airline"), shared("tools/tau_to_otlp.py")
-    subprocess.run([sys.executable, tool, data, "--out", folder], check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, tool, data, "--out", folder, "--copies", str(copies)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     files = [folder / name for name in ("traces.jsonl", "workflows.yaml", "expectations.jsonl", "runs.jsonl")]
-    return Recorded(*files, results=offline(files[0], files[1], files[2]))
+    return Recorded(*files, results=[])
 
 
 def offline(traces: Path, registry: Path, expectations: Path) -> list[tuple[Any, ...]]:
