@@ -13,6 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from schemas.otlp_frames import has_more_fields
 from schemas.span import RawSpan
 
 Message = Any  # a protobuf message of a class made at run time
@@ -99,6 +100,10 @@ parse_log = _CLASSES["Log"].FromString
 Traces = _CLASSES["Traces"]
 
 
+_FEW_FRAMES_BYTES = 64 * 1024  # what is smaller cannot hold so many that it matters
+_FIELDS = 8  # of the frames around a span, when each span has its own
+
+
 class InvalidOtlp(ValueError):
     """A record or span that is not OTLP. Not our fault: the shell refuses or dead-letters it with this sentence."""
 
@@ -113,6 +118,8 @@ def split(record: bytes, spans_max: int | None = None) -> list[RawSpan]:
     The frames of both have the same field numbers, so one reader serves, and `pack` too. Raises InvalidOtlp when the frame
     around the spans is broken (then no span can be told from another), TooManySpans before it makes more than `spans_max`.
     """
+    if spans_max is not None and len(record) > _FEW_FRAMES_BYTES and has_more_fields(record, _FIELDS * spans_max):
+        raise TooManySpans(f"frames for more than {spans_max} spans in one request: send smaller batches")
     try:
         message = parse_traces(record)
     except DecodeError as error:

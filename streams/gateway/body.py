@@ -69,6 +69,9 @@ async def read_body(request: web.Request, budget: Budget, received: Received) ->
     except TimeoutError as error:
         budget.give_back(held)
         raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
+    except (OSError, web.RequestPayloadError) as error:  # its sender went, or broke the framing: nothing of ours
+        budget.give_back(held)
+        raise Refused(400, f"the body ends early: {error}") from error
     except BaseException:
         budget.give_back(held)
         raise

@@ -7,6 +7,7 @@ at once with 429 or 503, which a sender repeats; nothing waits in a queue withou
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from streams.gateway.body import Received, encoding_of, read_body
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
+from streams.gateway.decoding import Decoding
 from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
 from streams.gateway.packer import Answer, Packer
 from streams.gateway.quota import Quota
@@ -66,6 +68,7 @@ class Gateway:
         self._cors_origins = cors_origins
         self._access = access or Access(None)
         self._quota = quota or Quota()
+        self._decoding = Decoding()
         self._clock = clock
         self._log = log
         self._partitioner = partitioner
@@ -152,7 +155,7 @@ class Gateway:
         self._in_progress += 1
         try:
             self._budget.take(len(body))
-            admitted = self._admit(body, PROTOBUF, tenant, signal)
+            admitted = await self._admit(body, PROTOBUF, tenant, signal)
             refusals = await self._settle(admitted, tenant, signal)
             return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
         except OverBudget as over:
@@ -209,22 +212,33 @@ class Gateway:
         except BaseException:
             self._quota.owe(tenant, 0, received.size)
             raise
-        return self._admit(body, encoding, tenant, signal)
+        return await self._admit(body, encoding, tenant, signal)
 
-    def _admit(self, body: bytes, encoding: Encoding, tenant: str, signal: str) -> Admitted:
-        """A body that is there and counted, sorted and charged; its bytes go back to the budget. Nothing is awaited between the
-        question and the charge: of requests whose bodies come together each sees what the one before it owes."""
-        n_spans = 0
+    async def _admit(self, body: bytes, encoding: Encoding, tenant: str, signal: str) -> Admitted:
+        """A body that is there and counted, sorted and charged; its bytes go back to the budget. Raises Refused.
+
+        The quota is asked before the work, and again after it, as others of its tenant may have been charged meanwhile: nothing
+        is awaited between that question and the charge, so each sees what the one before it owes."""
         try:
             self._check_quota(tenant)
-            try:
-                admitted = ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
-                n_spans = admitted.n_spans
-            finally:  # what cannot be decoded was sent nevertheless
-                self._quota.owe(tenant, n_spans, len(body))
-        finally:
+        except Refused:
             self._budget.give_back(len(body))
-        return admitted
+            raise
+        outcome = await self._decoding.of(
+            body, partial(self._sorted, encoding, signal), partial(self._budget.give_back, len(body))
+        )
+        self._check_quota(tenant)
+        if isinstance(outcome, Refused):  # what cannot be decoded was sent nevertheless
+            self._quota.owe(tenant, 0, len(body))
+            raise outcome
+        self._quota.owe(tenant, outcome.n_spans, len(body))
+        return outcome
+
+    def _sorted(self, encoding: Encoding, signal: str, body: bytes) -> Admitted | Refused:
+        try:
+            return ADMIT[signal](body, encoding, self._log.partitions, self._partitioner)
+        except Refused as refused:
+            return refused
 
     async def _deliver(self, admitted: Admitted, tenant: str, signal: str) -> list[Refusal]:
         """Return when Kafka has answered for every good span: the ones it will never take."""
