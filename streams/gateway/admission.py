@@ -41,24 +41,22 @@ class Admitted(NamedTuple):
 def admit(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
     """Sort a request's spans. Raises Refused (400, 413) when the request as a whole cannot be taken."""
     spans, refusals = _read(body, encoding, spans_of_json)
-    by_trace: dict[bytes, list[RawSpan]] = {}
-    check = _Check(_span_verdict)
+    places, check = _Places(partitions, partitioner), _Check(_span_verdict)
     for raw in spans:
         verdict = check(raw)
         assert verdict is not None, "no span is left out"
         if isinstance(verdict, Refusal):
             refusals.append(verdict)
         else:
-            by_trace.setdefault(verdict, []).append(raw)
-    return Admitted(_places(by_trace, partitions, partitioner), refusals, sum(map(len, by_trace.values())))
+            places.add(verdict, raw)
+    return Admitted(places.by_partition, refusals, places.n)
 
 
 def admit_logs(body: bytes, encoding: Encoding, partitions: int, partitioner: Partitioner) -> Admitted:
     """Sort a request's log records: those that hold content of a span are taken, what an application logs otherwise is left
     out. Raises Refused (400, 413) when the request as a whole cannot be taken."""
     logs, refusals = _read(body, encoding, logs_of_json)
-    by_trace: dict[bytes, list[RawSpan]] = {}
-    ignored, check = 0, _Check(_log_verdict)
+    ignored, places, check = 0, _Places(partitions, partitioner), _Check(_log_verdict)
     for raw in logs:
         verdict = check(raw)
         if verdict is None:
@@ -66,9 +64,8 @@ def admit_logs(body: bytes, encoding: Encoding, partitions: int, partitioner: Pa
         elif isinstance(verdict, Refusal):
             refusals.append(verdict)
         else:
-            by_trace.setdefault(verdict, []).append(raw)
-    places = _places(by_trace, partitions, partitioner)
-    return Admitted(places, refusals, sum(map(len, by_trace.values())), ignored)
+            places.add(verdict, raw)
+    return Admitted(places.by_partition, refusals, places.n, ignored)
 
 
 def _read(body: bytes, encoding: Encoding, of_json: OfJson) -> tuple[list[RawSpan], list[Refusal]]:
@@ -82,13 +79,23 @@ def _read(body: bytes, encoding: Encoding, of_json: OfJson) -> tuple[list[RawSpa
         raise Refused(400, str(error)) from error
 
 
-def _places(
-    by_trace: dict[bytes, list[RawSpan]], partitions: int, partitioner: Partitioner
-) -> dict[int, list[RawSpan]]:
-    places: dict[int, list[RawSpan]] = {}
-    for trace_id, spans in by_trace.items():
-        places.setdefault(partition_of_trace(trace_id, partitions, partitioner), []).extend(spans)
-    return places
+class _Places:
+    """Spans by the partition of their trace, in the order of the request: neighbours keep sharing their frame in a record."""
+
+    def __init__(self, partitions: int, partitioner: Partitioner) -> None:
+        self._partitions, self._partitioner = partitions, partitioner
+        self._of_trace: dict[bytes, list[RawSpan]] = {}
+        self.by_partition: dict[int, list[RawSpan]] = {}
+        self.n = 0
+
+    def add(self, trace_id: bytes, raw: RawSpan) -> None:
+        """Put a span of this trace in its place."""
+        place = self._of_trace.get(trace_id)
+        if place is None:
+            partition = partition_of_trace(trace_id, self._partitions, self._partitioner)
+            place = self._of_trace[trace_id] = self.by_partition.setdefault(partition, [])
+        place.append(raw)
+        self.n += 1
 
 
 class _Check:

@@ -1,8 +1,8 @@
 """Spans of concurrent requests packed into Kafka records: one open pack per tenant, partition and signal.
 
-Consumers pay per record, so spans wait up to the linger for others of their partition. A pack is cut at 256 KiB; a
-larger span gets a record of its own. What waits is counted in the budget until Kafka has answered, even where the
-request that brought it has long been told to try again.
+Consumers pay per record, so spans wait up to the linger for others of their partition. A pack is cut at 256 KiB, not counting a
+frame that takes half of that by itself; a larger span gets a record of its own. What waits is counted in the budget until Kafka
+has answered, even where the request that brought it has long been told to try again.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ class _Pack:
     timer: asyncio.TimerHandle | None = None
     spans: list[RawSpan] = field(default_factory=list)
     size: int = 0
+    size_max: int = PACK_BYTES
 
     def cost(self, raw: RawSpan) -> int:
         """The bytes that this span adds to the record: its frame too, unless the span before it has the same."""
@@ -41,6 +42,13 @@ class _Pack:
         if last is not None and last.resource == raw.resource and last.scope == raw.scope:
             return len(raw.span) + SPAN_OVERHEAD
         return len(raw.span) + SPAN_OVERHEAD + len(raw.resource) + len(raw.scope) + FRAME_OVERHEAD
+
+    def add(self, raw: RawSpan, cost: int) -> None:
+        """Take a span in. A large frame of the first one does not count: cut by it, each span would be sent with a copy of it."""
+        if not self.spans and (frame := len(raw.resource) + len(raw.scope)) > PACK_BYTES // 2:
+            self.size_max = PACK_BYTES + frame
+        self.size += cost
+        self.spans.append(raw)
 
 
 class Packer:
@@ -83,15 +91,14 @@ class Packer:
 
     def _add(self, place: tuple[str, int, str], raw: RawSpan) -> Answer:
         current = self._open.get(place)
-        if current is not None and current.size + current.cost(raw) > PACK_BYTES:
+        if current is not None and current.size + current.cost(raw) > current.size_max:
             self._send(current)
             current = None
         if current is None:
             current = self._new(place)
         cost = current.cost(raw)
         self._budget.take(cost)
-        current.size += cost
-        current.spans.append(raw)
+        current.add(raw, cost)
         return current.answer
 
     def _new(self, place: tuple[str, int, str]) -> _Pack:

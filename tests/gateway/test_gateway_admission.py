@@ -40,6 +40,13 @@ def test_the_spans_of_a_trace_stay_in_order() -> None:
     assert [raw.span for raw in found] == [each.SerializeToString() for each in spans]
 
 
+def test_spans_stay_beside_those_of_their_frame() -> None:
+    """Two services in the same thousand traces: in each record their frames stand once, not once a span."""
+    frames = [request(*(span(n, trace=n) for n in range(1, 1_001)), service=name * 2_000) for name in "ab"]
+    found = admitted(b"".join(frames))
+    assert sum(len(pack(spans)) for spans in found.by_partition.values()) < len(b"".join(frames)) + 48 * 2 * 2_100
+
+
 BAD_SPANS = [
     (b"\xff\xff", "broken_span"),
     (span(1, trace_id=b"short").SerializeToString(), "bad_trace_id"),

@@ -79,6 +79,18 @@ async def test_a_pack_never_passes_its_size_whatever_the_resources() -> None:
     assert max(len(pack(packed)) for _, packed, _ in log.records) <= PACK_BYTES
 
 
+async def test_a_large_frame_is_not_repeated_with_every_span() -> None:
+    log = ListLog()
+    packing = packer(log)
+    frame = bytes(3 * PACK_BYTES)
+    spans = [raw(n, 1_000, frame) for n in range(1_000)]
+    packing.put("default", {0: spans})
+    await packing.close(1)
+    assert [raw for _, packed, _ in log.records for raw in packed] == spans
+    assert len(log.records) == 4, "1 MB of spans"
+    assert max(len(pack(packed)) for _, packed, _ in log.records) <= len(frame) + PACK_BYTES
+
+
 async def test_no_answer_comes_before_kafkas() -> None:
     log = ListLog()
     log.release.clear()
