@@ -63,9 +63,11 @@ chaos-long: fresh ## The same, ten times, each of another seed (two hours)
 	for n in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/python -m tests.chaos --kills 100; done
 
 .PHONY: simulate
-simulate: pure ## Seeded schedules of crashes, zombies and late spans on the real engine; then the planted bugs
+simulate: pure ## Seeded schedules of crashes, zombies and late spans on the real engine, then on the real shells; and the planted bugs
 	$(BIN)/python -m tests.simulator --seeds 20000
 	$(BIN)/python -m tests.simulator --bugs --seeds 2000
+	$(BIN)/python -m tests.simulator --shells --seeds 5000
+	$(BIN)/python -m tests.simulator --shells --bugs --seeds 1000
 
 .PHONY: collector
 collector: ## Build the Collector that tests/integration/test_collector.py tries (needs Go; a few minutes)

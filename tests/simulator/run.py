@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import NamedTuple
 
-from tests.simulator.bugs import planted
+from tests.simulator.bugs import BUGS, planted
 from tests.simulator.check import violations
 from tests.simulator.play import play
 from tests.simulator.schedule import ACTIONS, schedule
+
+__all__ = ["BUGS", "FAULTS", "first_caught", "problems", "story"]
 
 # What must really happen in a run of some length; else the generator does not reach what it is meant to.
 FAULTS = (
@@ -34,6 +36,11 @@ def problems(seed: int, bug: str | None = None) -> tuple[list[str], Counter[str]
     except Exception as error:  # an assertion of the world or of the engine
         return [f"{type(error).__name__}: {error}"], Counter()
     return list(violations(given, played.world, played.happened["zombie acts"] > 0)), played.happened
+
+
+def story(seed: int) -> str:
+    """What was played of this schedule."""
+    return " ".join(schedule(seed).actions)
 
 
 def first_caught(bug: str, first: int, n: int) -> Caught | None:
