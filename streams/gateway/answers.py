@@ -21,7 +21,14 @@ from streams.gateway.limits import RETRY_AFTER_S
 Encoding = Literal["application/x-protobuf", "application/json"]
 PROTOBUF: Encoding = "application/x-protobuf"
 JSON: Encoding = "application/json"
-INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 3, 8, 12, 14, 16
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = (
+    3,
+    4,
+    8,
+    12,
+    14,
+    16,
+)
 REASONS_SHOWN_MAX = 8
 
 
@@ -79,7 +86,9 @@ def failure(encoding: Encoding, refused: Refused) -> web.Response:
 
 def status_code(refused: Refused) -> int:
     """The gRPC code that goes with an HTTP status."""
-    codes = {401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+    codes = {
+        401: UNAUTHENTICATED, 404: UNIMPLEMENTED, 408: DEADLINE_EXCEEDED, 429: RESOURCE_EXHAUSTED, 503: UNAVAILABLE,
+    }  # fmt: skip
     return codes.get(refused.status, INVALID_ARGUMENT)
 
 

@@ -5,7 +5,7 @@ Nothing is buffered that was not counted: a bomb costs one step of the unpacker,
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import zstandard
 from aiohttp import web
@@ -25,6 +25,8 @@ GZIP_WBITS = 31
 STEP_BYTES = 256 * 1024  # unpacked at a time
 ZSTD_STEP_BYTES = 256  # packed; zstd packs at most some 33,000 to one, so a step puts out 8 MB at most
 ZSTD_WINDOW_MAX = 8 * MIB  # what the format asks every reader to support
+
+Read = Callable[[], Awaitable[bytes]]  # a body that something else collects, when it is there
 
 
 def encoding_of(request: web.Request) -> Encoding:
@@ -75,6 +77,15 @@ async def read_body(request: web.Request, budget: Budget, received: Received) ->
     except BaseException:
         budget.give_back(held)
         raise
+
+
+async def in_time(read: Read) -> bytes:
+    """A body that something else collects. Raises Refused (408), and what `read` raises."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await read()
+    except TimeoutError as error:
+        raise Refused(408, f"the message did not arrive within {BODY_TIMEOUT_S:.0f} s") from error
 
 
 def _parts(request: web.Request, received: Received) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ from streams.gateway.access import Access, names_of
 from streams.gateway.account import Account
 from streams.gateway.admission import Admitted, admit, admit_logs
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused, failure, response_of, success
-from streams.gateway.body import Received, encoding_of, read_body
+from streams.gateway.body import Read, Received, encoding_of, in_time, read_body
 from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
@@ -146,14 +146,15 @@ class Gateway:
         return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
 
     async def export(
-        self, body: bytes, authorization: str | None, signal: str = TRACES, names: Sequence[str] = ()
+        self, read: Read, authorization: str | None, signal: str = TRACES, names: Sequence[str] = ()
     ) -> bytes:
         """One request over gRPC, answered as over HTTP. Raises Refused."""
-        tenant = self._sender(authorization, names)
+        tenant = self._sender(authorization, names)  # before the message is there
         if self._in_progress >= self._requests_max:
             raise Refused(429, f"try again: {self._requests_max} requests are in progress")
         self._in_progress += 1
         try:
+            body = await in_time(read)
             self._budget.take(len(body))
             admitted = await self._admit(body, PROTOBUF, tenant, signal)
             refusals = await self._settle(admitted, tenant, signal)

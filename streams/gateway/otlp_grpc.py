@@ -1,10 +1,11 @@
 """OTLP/gRPC in: the same way as over HTTP, from the bytes of a request on.
 
 gRPC reads and unpacks a message before anybody can look at it, so its own bounds hold here: the size of a message, unpacked
-or not, and how many calls are in progress. A status that a sender must repeat carries `RetryInfo`, as OTLP wants it.
+or not, and how many calls are in progress. A call is taken as a stream of one message, so that it is known who calls before the
+message is there, and none is waited for without end. A status that a sender must repeat carries `RetryInfo`, as OTLP wants it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from schemas.signal import LOGS, TRACES
 from streams.console.errors import UserError
 from streams.gateway.access import Tls
 from streams.gateway.answers import Refused, status_code
+from streams.gateway.body import Read
 from streams.gateway.limits import BODY_BYTES_MAX, GRPC_CALLS_MAX, STOP_REQUESTS_S
 
 SERVICES = {
@@ -25,8 +27,8 @@ SERVICES = {
     LOGS: "opentelemetry.proto.collector.logs.v1.LogsService",
 }
 Export = Callable[
-    [bytes, str | None, str, list[str]], Awaitable[bytes]
-]  # (request, authorization, signal, names in the client's certificate) -> response; raises Refused
+    [Read, str | None, str, list[str]], Awaitable[bytes]
+]  # (read, authorization, signal, names in the client's certificate) -> response; raises Refused
 REPEATED = (429, 503)
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -46,7 +48,7 @@ class GrpcServer:
         ]
         server = grpc.aio.server(options=options, maximum_concurrent_rpcs=GRPC_CALLS_MAX)
         for signal, service in SERVICES.items():  # no deserialiser: bytes in, bytes out
-            handler = grpc.unary_unary_rpc_method_handler(partial(self._answer, signal))
+            handler = grpc.stream_unary_rpc_method_handler(partial(self._answer, signal))
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
         try:
             if self._tls is None:
@@ -66,10 +68,15 @@ class GrpcServer:
         if self._server is not None:
             await self._server.stop(STOP_REQUESTS_S)
 
-    async def _answer(self, signal: str, body: bytes, context: Any) -> bytes:
+    async def _answer(self, signal: str, messages: AsyncIterator[bytes], context: Any) -> bytes:
+        async def read() -> bytes:
+            async for message in messages:
+                return message
+            raise Refused(400, "a call without a message")
+
         told = dict(context.invocation_metadata() or ())
         try:
-            return await self._export(body, told.get("authorization"), signal, _names(context))
+            return await self._export(read, told.get("authorization"), signal, _names(context))
         except Refused as refused:
             await _abort(context, refused)
 

@@ -1,6 +1,7 @@
 """A spans topic in memory, which can be told to hold its answers or to fail, and spans to put on it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiokafka.errors import KafkaError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -60,3 +61,12 @@ def request(*spans: Span, service: str = "shop") -> bytes:
     frame.resource.attributes.add(key="service.name").value.string_value = service
     frame.scope_spans.add(spans=spans)
     return bytes(message.SerializeToString())
+
+
+def ready(body: bytes) -> Callable[[], Awaitable[bytes]]:
+    """A request over gRPC that is there already."""
+
+    async def read() -> bytes:
+        return body
+
+    return read

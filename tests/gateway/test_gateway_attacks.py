@@ -17,7 +17,7 @@ from streams.gateway.answers import PROTOBUF, Refused
 from streams.gateway.decoding import AT_ONCE_BYTES, Decoding
 from streams.gateway.http import Gateway
 from streams.gateway.limits import MIB
-from tests.gateway.fakes import ListLog, request, serialised, span
+from tests.gateway.fakes import ListLog, ready, request, serialised, span
 
 Send = Callable[..., Awaitable[bytes]]
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-protobuf\r\n"
@@ -167,7 +167,7 @@ async def test_a_call_that_is_cancelled_gives_back_all_it_held_and_its_spans_are
     log = ListLog()
     gateway = Gateway(log, linger_s=0, partitioner="sarama")
     log.release.clear()
-    call = asyncio.create_task(gateway.export(request(span(1), span(2)), None))
+    call = asyncio.create_task(gateway.export(ready(request(span(1), span(2))), None))
     await log.asked.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -18,21 +18,24 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 
 from schemas.api_key import KeyFile, KeyRecord, hashed, spell, write_keys
 from streams.console.errors import UserError
+from streams.gateway import body
 from streams.gateway.access import Access
 from streams.gateway.http import Gateway
-from streams.gateway.limits import BODY_BYTES_MAX
+from streams.gateway.limits import BODY_BYTES_MAX, GRPC_CALLS_MAX
 from streams.gateway.otlp_grpc import GrpcServer
 from tests.gateway.fakes import ListLog, request, serialised, span
 from tests.ports import free_port
 
 Serve = Callable[..., Awaitable[tuple[ListLog, Any]]]
 KEY = spell("0a1b2c3d", "x")
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Starts a gateway in front of a topic in memory: `log, export = await serve(...)`."""
     running: list[Any] = []
+    addresses: list[str] = []
 
     async def start(**options: Any) -> tuple[ListLog, Any]:
         log, port = ListLog(), free_port()
@@ -41,6 +44,7 @@ async def serve() -> AsyncIterator[Serve]:
         await server.start()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         running.extend([channel.close, server.stop])
+        addresses.append(f"127.0.0.1:{port}")
 
         async def export(body: bytes, **metadata: str) -> ExportTraceServiceResponse:
             call = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]
@@ -49,6 +53,7 @@ async def serve() -> AsyncIterator[Serve]:
 
         return log, export
 
+    start.addresses = addresses  # type: ignore[attr-defined] - of those who do not speak like an SDK
     yield start
     for end in running:
         await end()
@@ -118,8 +123,57 @@ async def test_keys_hold_here_too(serve: Serve, tmp_path: Path) -> None:
     assert [tenant for _, _, tenant in log.records] == ["acme"]
 
 
+async def slow_calls(address: str, n: int, **metadata: str) -> tuple[Any, list[Any]]:
+    """Calls whose messages never come, and the channel that they are on."""
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    calls = [channel.stream_unary(EXPORT)(never(), metadata=tuple(metadata.items())) for _ in range(n)]
+    await asyncio.gather(*(call.wait_for_connection() for call in calls))
+    return channel, calls
+
+
+async def test_nobody_without_a_key_holds_a_place_by_a_message_that_never_comes(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_bytes(write_keys(KeyFile([KeyRecord("0a1b2c3d", hashed(KEY), "acme", "")])))
+    log, export = await serve(access=Access(file))
+    channel, calls = await slow_calls(serve.addresses[0], 2 * GRPC_CALLS_MAX)  # type: ignore[attr-defined]
+    codes = await asyncio.wait_for(asyncio.gather(*(call.code() for call in calls)), 5)
+    assert set(codes) <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    await export(request(span(1)), authorization=f"Bearer {KEY}")
+    assert log.spans == serialised(span(1))
+    await channel.close()
+
+
+async def test_a_message_that_does_not_come_in_time_costs_its_place(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.1)
+    log, export = await serve()
+    channel, calls = await slow_calls(serve.addresses[0], GRPC_CALLS_MAX)  # type: ignore[attr-defined]
+    codes = await asyncio.wait_for(asyncio.gather(*(call.code() for call in calls)), 5)
+    assert set(codes) == {grpc.StatusCode.DEADLINE_EXCEEDED}
+    await export(request(span(1)))
+    assert log.spans == serialised(span(1))
+    await channel.close()
+
+
+async def test_a_call_without_a_message_is_refused(serve: Serve) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        return
+        yield b""
+
+    await serve()
+    async with grpc.aio.insecure_channel(serve.addresses[0]) as channel:  # type: ignore[attr-defined]
+        call = channel.stream_unary(EXPORT)(nothing())
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_port_that_is_taken_is_said(serve: Serve) -> None:
-    async def nothing(_body: bytes, _authorization: str | None, _signal: str) -> bytes:
+    async def nothing(_read: Any, _authorization: str | None, _signal: str) -> bytes:
         return b""
 
     port = free_port()

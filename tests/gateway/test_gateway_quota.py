@@ -16,7 +16,7 @@ from streams.gateway.access import Access, names_of
 from streams.gateway.answers import Refused
 from streams.gateway.http import Gateway
 from streams.gateway.quota import BURST_S, Bucket, Quota
-from tests.gateway.fakes import ListLog, request, span
+from tests.gateway.fakes import ListLog, ready, request, span
 from tests.gateway.test_gateway_access import PROTOBUF, made, run
 
 rates = st.floats(0.5, 5_000)
@@ -105,7 +105,7 @@ async def test_a_tenant_over_its_limit_is_told_when_to_come_back_and_others_do_n
     assert (await post(shop, many))[0] == 200
     assert gateway.counts.throttled == {"acme": 1}
     with pytest.raises(Refused, match="over its limit") as refused:
-        await gateway.export(many, f"Bearer {acme}")
+        await gateway.export(ready(many), f"Bearer {acme}")
     assert refused.value.retry_after_s == 40
     assert run("limit", "acme", "--file", str(file)).strip() == "acme: no limit"
     assert (await post(acme, many))[0] == 200

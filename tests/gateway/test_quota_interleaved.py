@@ -19,7 +19,7 @@ from streams.gateway import decoding
 from streams.gateway.answers import Refused
 from streams.gateway.http import Gateway
 from streams.gateway.quota import BURST_S, Quota
-from tests.gateway.fakes import ListLog, request, span
+from tests.gateway.fakes import ListLog, ready, request, span
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
@@ -88,7 +88,7 @@ class Door(Quota):
 
     async def _called(self, body: bytes) -> int:
         try:
-            await self.gateway.export(body, None)
+            await self.gateway.export(ready(body), None)
         except Refused as refused:
             return refused.status
         return 200
