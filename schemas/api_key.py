@@ -75,6 +75,11 @@ class Keys:
     def __len__(self) -> int:
         return len(self._live)
 
+    @property
+    def tenants(self) -> set[str]:
+        """Whose they are."""
+        return {record.tenant for record in self._live.values()}
+
     def tenant_of(self, authorization: str | None) -> str | None:
         """The tenant of `Bearer <key>`; None for anything else. Takes as long for a wrong secret as for a right one."""
         scheme, _, key = (authorization or "").strip().partition(" ")

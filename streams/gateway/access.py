@@ -58,6 +58,7 @@ class Access:
         self._file = file
         self._said = KeyFile([])
         self._keys = Keys()
+        self._has_several = False
         if file is not None:
             self._watched = _Watched(file)
             try:
@@ -69,6 +70,11 @@ class Access:
     def is_open(self) -> bool:
         """Whether anybody may send."""
         return self._file is None
+
+    @property
+    def has_several(self) -> bool:
+        """Whether more than one tenant may send."""
+        return self._has_several
 
     @property
     def limits(self) -> Mapping[str, Limit]:
@@ -89,6 +95,7 @@ class Access:
     def _take(self, file: Path) -> None:
         self._said = read_keys(file.read_bytes(), str(file))
         self._keys = Keys(self._said.keys)
+        self._has_several = len(self._keys.tenants | set(self._said.certificates.values())) > 1
 
     def _read_again(self, file: Path) -> None:
         try:

@@ -11,7 +11,7 @@ import zstandard
 from aiohttp import web
 
 from streams.gateway.answers import JSON, PROTOBUF, Encoding, Refused
-from streams.gateway.budget import Budget
+from streams.gateway.budget import Holder
 from streams.gateway.limits import (
     BODY_BYTES_MAX,
     BODY_TIMEOUT_S,
@@ -51,7 +51,7 @@ class Received:
         return max(self.packed, self.unpacked)
 
 
-async def read_body(request: web.Request, budget: Budget, received: Received) -> bytes:
+async def read_body(request: web.Request, budget: Holder, received: Received) -> bytes:
     """The body, unpacked. Its bytes are taken from the budget: the caller gives `len(body)` back.
 
     Raises Refused (400, 408, 413, 415) or OverBudget, and then holds nothing; what came of it stands in `received`.

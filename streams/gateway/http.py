@@ -27,8 +27,9 @@ from streams.gateway.budget import Budget, OverBudget
 from streams.gateway.cors import answer_headers, preflight_headers
 from streams.gateway.counts import GatewayCounts
 from streams.gateway.decoding import Decoding
-from streams.gateway.limits import ACK_TIMEOUT_S, REQUESTS_MAX
+from streams.gateway.limits import ACK_TIMEOUT_S, GRPC_CALLS_MAX, REQUESTS_MAX
 from streams.gateway.packer import Answer, Packer
+from streams.gateway.places import Places
 from streams.gateway.quota import Quota
 from streams.telemetry.health import Readiness, readiness_of
 
@@ -74,8 +75,7 @@ class Gateway:
         self._partitioner = partitioner
         self._ack_timeout_s = ack_timeout_s
         self._budget = budget or Budget()
-        self._requests_max = requests_max
-        self._in_progress = 0
+        self._places, self._calls = Places(requests_max), Places(min(requests_max, GRPC_CALLS_MAX))
         self.counts = GatewayCounts()
         self.account = Account()
         self.packer = Packer(log.append, linger_s, self._budget, self.counts, self.account)
@@ -104,7 +104,7 @@ class Gateway:
 
     async def _answered(self, request: web.Request, signal: str) -> web.Response:
         try:
-            response = await self._bounded(request, signal)
+            response = await self._take(request, signal)
         except Refused as refused:
             response = failure(_spoken(request), refused)
         except OverBudget as over:
@@ -143,48 +143,43 @@ class Gateway:
 
     async def stats(self, _: web.Request) -> web.Response:
         """The running totals and what is held now."""
-        return _json({**self.counts.as_json(), "held_bytes": self._budget.held, "requests_now": self._in_progress})
+        return _json(
+            {
+                **self.counts.as_json(),
+                "held_bytes": self._budget.held,
+                "requests_now": self._places.taken + self._calls.taken,
+            }
+        )
 
     async def export(
         self, read: Read, authorization: str | None, signal: str = TRACES, names: Sequence[str] = ()
     ) -> bytes:
         """One request over gRPC, answered as over HTTP. Raises Refused."""
         tenant = self._sender(authorization, names)  # before the message is there
-        if self._in_progress >= self._requests_max:
-            raise Refused(429, f"try again: {self._requests_max} requests are in progress")
-        self._in_progress += 1
         try:
-            body = await in_time(read)
-            self._budget.take(len(body))
-            admitted = await self._admit(body, PROTOBUF, tenant, signal)
-            refusals = await self._settle(admitted, tenant, signal)
-            return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
+            with self._calls.one(tenant, several=self._budget.several):
+                body = await in_time(read)
+                self._budget.of(tenant).take(len(body))
+                admitted = await self._admit(body, PROTOBUF, tenant, signal)
+                refusals = await self._settle(admitted, tenant, signal)
+                return bytes(response_of(refusals, admitted.n_spans, signal).SerializeToString())
         except OverBudget as over:
             raise Refused(503, f"try again: {over}") from over
-        finally:
-            self._in_progress -= 1
-
-    async def _bounded(self, request: web.Request, signal: str) -> web.Response:
-        if self._in_progress >= self._requests_max:
-            raise Refused(429, f"try again: {self._requests_max} requests are in progress")
-        self._in_progress += 1
-        try:
-            return await self._take(request, signal)
-        finally:
-            self._in_progress -= 1
 
     async def _take(self, request: web.Request, signal: str) -> web.Response:
         tls = request.transport.get_extra_info("peercert") if request.transport is not None else None
         tenant = self._sender(request.headers.get("Authorization"), names_of(tls))  # before a byte of the body is read
         encoding = encoding_of(request)
-        admitted = await self._read(request, encoding, tenant, signal)
-        return success(encoding, await self._settle(admitted, tenant, signal), admitted.n_spans, signal)
+        with self._places.one(tenant, several=self._budget.several):
+            admitted = await self._read(request, encoding, tenant, signal)
+            return success(encoding, await self._settle(admitted, tenant, signal), admitted.n_spans, signal)
 
     def _sender(self, authorization: str | None, names: Sequence[str]) -> str:
         """The tenant that sends. Raises Refused: 401 for nobody known, 429 for one that has sent too much."""
         tenant = self._access.tenant_of(authorization, names)
         if tenant is None:
             raise Refused(401, "unauthorized")
+        self._budget.several = self._access.has_several
         self._check_quota(tenant)
         return tenant
 
@@ -207,7 +202,7 @@ class Gateway:
     async def _read(self, request: web.Request, encoding: Encoding, tenant: str, signal: str) -> Admitted:
         received = Received()
         try:
-            body = await read_body(request, self._budget, received)
+            body = await read_body(request, self._budget.of(tenant), received)
         except OverBudget:  # ours: it comes again
             raise
         except BaseException:
@@ -223,10 +218,10 @@ class Gateway:
         try:
             self._check_quota(tenant)
         except Refused:
-            self._budget.give_back(len(body))
+            self._budget.of(tenant).give_back(len(body))
             raise
         outcome = await self._decoding.of(
-            body, partial(self._sorted, encoding, signal), partial(self._budget.give_back, len(body))
+            body, partial(self._sorted, encoding, signal), partial(self._budget.of(tenant).give_back, len(body))
         )
         self._check_quota(tenant)
         if isinstance(outcome, Refused):  # what cannot be decoded was sent nevertheless

@@ -97,7 +97,7 @@ class Packer:
         if current is None:
             current = self._new(place)
         cost = current.cost(raw)
-        self._budget.take(cost)
+        self._budget.of(place[0]).take(cost)
         current.add(raw, cost)
         return current.answer
 
@@ -131,5 +131,5 @@ class Packer:
             self._counts.failed_records += 1
             error = failed
         finally:
-            self._budget.give_back(current.size)
+            self._budget.of(current.place[0]).give_back(current.size)
         current.answer.set_result(error)
