@@ -7,6 +7,7 @@ from itertools import accumulate
 from schemas.redaction.pattern import Pattern, named_by
 
 _digits_in = re.compile(r"\d[\d\s()./_|*-]{5}").search
+_13_digits_in = re.compile(r"\d(?:[\s./_|*-]{0,3}\d){12}").search
 _GROUP = re.compile(r"\d+")
 # ISO/IEC 7812: what the first digits of cards are; years and milliseconds are none of them.
 _ISSUER = re.compile(r"[3-6]|2(?:20[0-4]|2[2-9]|[3-6]|7[01]|720)")
@@ -102,10 +103,10 @@ def _phone(text: str) -> str | None:
 _NOT_IN_A_WORD = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][_-])(?<!\d\.)"  # nor in an id, nor behind a decimal point
 _NO_MORE = r"(?![A-Za-z0-9]|-[A-Za-z0-9]|\.\d)"
 _AROUND = r"(?:[ \t./_|*-]{1,3}|\r?\n)"  # between the groups of a card as it is printed on it
-CARD = Pattern("CARD", _digits_in, re.compile(_NOT_IN_A_WORD + r"\d(?:[ -]?\d){12,}+"), _card, _cards)
+CARD = Pattern("CARD", _13_digits_in, re.compile(_NOT_IN_A_WORD + r"\d(?:[ -]?\d){12,}+"), _card, _cards)
 PRINTED_CARD = Pattern(
     "CARD",
-    _digits_in,
+    _13_digits_in,
     re.compile(
         rf"{_NOT_IN_A_WORD}(?:\d{{4}}(?:{_AROUND}\d{{4}}){{3}}|\d{{4}}{_AROUND}\d{{6}}{_AROUND}\d{{5}}){_NO_MORE}"
     ),

@@ -71,7 +71,7 @@ class Masker:
         if text in self._clean:
             return False
         view, _ = seen(text)
-        found = any(True for pattern in hinted(PATTERNS, view) for _ in pattern.values(view))
+        found = any(pattern.finds(view) for pattern in hinted(PATTERNS, view))
         if not found and len(text) <= _SHORT and len(self._clean) < _CLEAN_MAX:
             self._clean.add(text)
         return found
@@ -109,4 +109,4 @@ def key_of(secret: bytes, tenant: str) -> bytes:
 def _names(key: str) -> bool:
     """Whether this key may name a value: one that would be found behind it."""
     samples = (f"{key}: 0123456789abcdef", f"{key}: 0123456789")
-    return any(True for text in samples for pattern in hinted(NAMED, text) for _ in pattern.values(text))
+    return any(pattern.finds(text) for text in samples for pattern in hinted(NAMED, text))
