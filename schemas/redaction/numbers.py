@@ -7,7 +7,6 @@ from itertools import accumulate
 from schemas.redaction.pattern import Pattern, named_by
 
 _digits_in = re.compile(r"\d[\d\s()./_|*-]{5}").search
-_13_digits_in = re.compile(r"\d(?:[\s./_|*-]{0,3}\d){12}").search
 _GROUP = re.compile(r"\d+")
 # ISO/IEC 7812: what the first digits of cards are; years and milliseconds are none of them.
 _ISSUER = re.compile(r"[3-6]|2(?:20[0-4]|2[2-9]|[3-6]|7[01]|720)")
@@ -61,8 +60,10 @@ def _cards(found: re.Match[str]) -> Iterator[tuple[int, int]]:
     if _BROKEN_OFF.match(text, found.end()):
         groups.pop()
     digits = "".join(text[start:end] for start, end in groups)
-    luhn, ends = _Luhn(digits), list(accumulate(end - start for start, end in groups))
-    at = 0
+    ends = list(accumulate(end - start for start, end in groups))
+    if not any(_ISSUER.match(digits, end) for end in (0, *ends)):
+        return  # most long numbers are times
+    luhn, at = _Luhn(digits), 0
     while at < len(groups):
         first, last = ends[at - 1] if at else 0, at
         if _ISSUER.match(digits, first):
@@ -103,10 +104,10 @@ def _phone(text: str) -> str | None:
 _NOT_IN_A_WORD = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][_-])(?<!\d\.)"  # nor in an id, nor behind a decimal point
 _NO_MORE = r"(?![A-Za-z0-9]|-[A-Za-z0-9]|\.\d)"
 _AROUND = r"(?:[ \t./_|*-]{1,3}|\r?\n)"  # between the groups of a card as it is printed on it
-CARD = Pattern("CARD", _13_digits_in, re.compile(_NOT_IN_A_WORD + r"\d(?:[ -]?\d){12,}+"), _card, _cards)
+CARD = Pattern("CARD", _digits_in, re.compile(_NOT_IN_A_WORD + r"\d(?:[ -]?\d){12,}+"), _card, _cards)
 PRINTED_CARD = Pattern(
     "CARD",
-    _13_digits_in,
+    _digits_in,
     re.compile(
         rf"{_NOT_IN_A_WORD}(?:\d{{4}}(?:{_AROUND}\d{{4}}){{3}}|\d{{4}}{_AROUND}\d{{6}}{_AROUND}\d{{5}}){_NO_MORE}"
     ),

@@ -5,6 +5,7 @@ nested too deeply to be looked through is not kept, nor is what stands under a k
 last.
 """
 
+import re
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from schemas.redaction.patterns import WHOLE, Masker
 
 DEPTH_MAX = 32
 _STRUCTURED = frozenset({"{", "[", '"', "("})
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _UNFINISHED_CHARS = 256  # of what a cut may have left of a secret
 
 
@@ -48,8 +50,20 @@ def masked_text(text: str, masker: Masker, depth: int = 0) -> str:
         except orjson.JSONDecodeError:
             return _masked_repr(text, masker, depth)
         found = _walk(value, masker, depth)
-        return text if found == value and not masker.finds(text) else dumped(found)
+        stays = found == value and (_says_all(text, value) or not masker.finds(text))
+        return text if stays else dumped(found)
     return masker.plain(text)
+
+
+def _says_all(text: str, value: Any) -> bool:
+    """Whether a JSON text has no more strings than its value: under a key that stands twice lies what no reader sees."""
+    return len(_STRING.findall(text)) == _strings(value)
+
+
+def _strings(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_strings, value.values()))
+    return sum(map(_strings, value)) if isinstance(value, list) else isinstance(value, str)
 
 
 def any_value(value: Any) -> bytes:

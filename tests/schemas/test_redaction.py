@@ -219,6 +219,8 @@ def test_an_attribute_says_by_its_key_what_it_holds() -> None:
 
 def test_what_stands_twice_under_a_key_hides_nothing() -> None:
     assert masked_text('{"a": "bob@example.org", "a": "x"}', masker()) == '{"a":"x"}'
+    assert masked_text(r'{"a": "\u0062ob@example.org", "a": "x"}', masker()) == '{"a":"x"}'
+    assert masked_text(r'{"a": "\n", "a": "x"}', masker()) == r'{"a": "\n", "a": "x"}'
     twice = AnyValue()
     for text in ("bob@example.org", "x"):
         twice.kvlist_value.values.add(key="a").value.string_value = text
