@@ -9,6 +9,7 @@ import random
 import shutil
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -36,6 +37,7 @@ async def play(asked: Asked, keep: Path | None) -> int:
             try:
                 happened = await chaos(stack, recorded, Path(folder), asked, told)
             except (AssertionError, TimeoutError, pytest.fail.Exception) as error:
+                traceback.print_exc()
                 print(f"seed {asked.seed}: {error or type(error).__name__}\n" + "\n".join(done), file=sys.stderr)
                 if keep is not None:
                     for logs in ("scorers", "stack/logs"):

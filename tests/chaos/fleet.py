@@ -92,13 +92,13 @@ class Fleet:
         if again:
             await self.join()
 
-    async def freeze(self, number: int) -> None:
-        """Stop one as it stands, until the group has given its partitions away; then it goes on, a zombie."""
+    async def freeze(self, number: int, seconds: float = FROZEN_S) -> None:
+        """Stop one as it stands. After `FROZEN_S` the group has given its partitions away: then it goes on, a zombie."""
         scorer = self._scorers[number % len(self._scorers)]
         scorer.signal(signal.SIGSTOP)
 
         async def thaw() -> None:
-            await asyncio.sleep(FROZEN_S)
+            await asyncio.sleep(seconds)
             scorer.signal(signal.SIGCONT)
 
         task = asyncio.create_task(thaw())

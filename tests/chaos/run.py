@@ -18,7 +18,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.schedule import Schedule
 from tests.chaos.store_proxy import StoreProxy
-from tests.chaos.topic_anew import make_topic_anew
+from tests.chaos.topic_anew import kept_up, make_topic_anew
 from tests.chaos.traffic import Traffic, slices
 from tests.integration.pipeline import FAST, Recorded, environment, prepare
 from tests.integration.test_kills import ALERTER, SETTLE, become, has_rules
@@ -78,12 +78,14 @@ async def chaos(
         faults = Faults(stack, fleet, proxy, asked.seed, schedule)
         try:
             await _make_trouble(stack, traffic, fleet, faults, asked, schedule)
-            spans = await _all_is_well(stack, recorded, folder, traffic, fleet, schedule)
+            await _calm(fleet)
+            spans = await _all_is_well(stack, recorded, folder, traffic, schedule)
             n_failpoints = check_all_reached(stack, fleet) if asked.failpoints else fleet.reached.total()
             if asked.topic_anew:
-                await make_topic_anew(stack, fleet, schedule)
-                await traffic.send()
-                spans += await _all_is_well(stack, recorded, folder, traffic, fleet, schedule, littered=False)
+                async with kept_up(fleet):
+                    await make_topic_anew(stack, fleet, schedule)
+                    await traffic.send()
+                    spans += await _all_is_well(stack, recorded, folder, traffic, schedule, anew=True)
         finally:
             await fleet.stop()
     assert not fleet.unexplained, "scorers ended by themselves, and nothing explains it:\n" + "\n".join(
@@ -139,23 +141,19 @@ async def _at_random(faults: Faults, asked: Asked, schedule: Schedule) -> None:
     await faults.quiet()
 
 
-async def _all_is_well(
-    stack: LocalStack,
-    recorded: Recorded,
-    folder: Path,
-    traffic: Traffic,
-    fleet: Fleet,
-    schedule: Schedule,
-    *,
-    littered: bool = True,
-) -> int:
-    """Two scorers that nobody disturbs bring it to an end, and then it is checked. How many spans there are."""
+async def _calm(fleet: Fleet) -> None:
+    """Two scorers that nobody disturbs."""
     await fleet.stop()
     for _ in range(2):
         await fleet.join()
+
+
+async def _all_is_well(
+    stack: LocalStack, recorded: Recorded, folder: Path, traffic: Traffic, schedule: Schedule, *, anew: bool = False
+) -> int:
+    """All that was sent comes to its end, and is checked. How many spans are in the log."""
     oracle = await asyncio.to_thread(traffic.oracle, recorded, folder)
-    there = await check(stack, traffic.sent, oracle, littered=littered)
-    fleet.mourn()
+    there = await check(stack, traffic.sent, oracle, anew=anew)
     schedule.say(
         f"all is as it must be: {there.spans} spans, {there.logs} log records, {len(there.garbage)} pieces of garbage"
     )

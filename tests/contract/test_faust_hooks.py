@@ -12,7 +12,10 @@ from faust import App
 from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode.utils.queues import FlowControlQueue, ThrowableQueue
+
+from streams.worker.ledger import LedgerConsumer
 
 HOOKS = [
     (Consumer, "getmany"),
@@ -21,6 +24,7 @@ HOOKS = [
     (Consumer, "perform_seek"),
     (Consumer, "on_partitions_revoked"),
     (Consumer, "commit"),
+    (Consumer, "verify_event_path"),
     (driver.Consumer, "_new_consumer_thread"),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
     (driver.AIOKafkaConsumerThread, "_fetch_records"),
@@ -88,3 +92,11 @@ def test_the_fetch_state_of_a_partition_has_its_highwater_and_time() -> None:
     source = inspect.getsource(TopicPartitionState.__init__)
     assert "self.highwater" in source
     assert "self.timestamp" in source
+
+
+def test_a_partition_without_a_position_crashes_no_worker() -> None:
+    """Found by chaos: a topic that was made anew is assigned, Faust's detector of livelocks looks before it is sought."""
+    assert "assert self._position is not None" in inspect.getsource(TopicPartitionState.position.fget)
+    assert "tp_state.position" in inspect.getsource(driver.AIOKafkaConsumerThread.verify_event_path)
+    consumer = object.__new__(LedgerConsumer)  # it has no thread to ask
+    consumer.verify_event_path(0.0, TP("otlp_spans", 0))
