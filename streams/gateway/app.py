@@ -17,10 +17,11 @@ from streams.console.errors import UserError
 from streams.failpoint import Failpoint
 from streams.gateway.access import Access, Tls, tls_of
 from streams.gateway.http import Gateway
-from streams.gateway.limits import IDLE_TIMEOUT_S, STOP_LEDGER_S, STOP_LOG_S, STOP_REQUESTS_S
+from streams.gateway.limits import STOP_LEDGER_S, STOP_LOG_S
 from streams.gateway.log import SpanLog
 from streams.gateway.otlp_grpc import GrpcServer
 from streams.gateway.quota import Quota
+from streams.gateway.served import runner_of
 from streams.gateway.teller import Teller, store_writer
 from streams.gateway.telling import observe
 from streams.settings import Settings
@@ -51,13 +52,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         quota=Quota(Limit(settings.gateway_tenant_spans_per_s, settings.gateway_tenant_bytes_per_s)),
         cors_origins=[origin.strip() for origin in settings.gateway_cors_origins.split(",") if origin.strip()],
     )
-    runner = web.AppRunner(
-        gateway.application(),
-        auto_decompress=False,
-        access_log=None,
-        keepalive_timeout=IDLE_TIMEOUT_S,
-        shutdown_timeout=STOP_REQUESTS_S,
-    )
+    runner = runner_of(gateway)
     metrics = Metrics("gateway")
     observe(metrics, gateway.counts, gateway.account)
     teller = Teller(gateway.account, settings.spans_topic, store_writer(settings, failpoint))

@@ -17,6 +17,7 @@ from streams.gateway.answers import PROTOBUF, Refused
 from streams.gateway.decoding import AT_ONCE_BYTES, Decoding
 from streams.gateway.http import Gateway
 from streams.gateway.limits import MIB
+from streams.gateway.served import runner_of
 from tests.gateway.fakes import ListLog, ready, request, serialised, span
 
 Send = Callable[..., Awaitable[bytes]]
@@ -49,7 +50,7 @@ async def door() -> AsyncIterator[tuple[Gateway, ListLog, Send]]:
     """A gateway on a port, and a way to send it bytes, given in pieces; answers with what it said."""
     log = ListLog()
     gateway = Gateway(log, linger_s=0.001, partitioner="sarama")
-    runner = web.AppRunner(gateway.application(), auto_decompress=False, access_log=None, shutdown_timeout=1)
+    runner = runner_of(gateway)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
@@ -96,10 +97,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
-async def test_what_is_hostile_is_refused_and_leaves_nothing(door: Any, sent: bytes) -> None:
+async def test_what_is_hostile_is_refused_counted_and_leaves_nothing(
+    door: Any, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     gateway, log, send = door
     answer = await send(sent)
     assert answer == b"" or answer.split()[1] in (b"400", b"413"), answer[:100]
+    assert sum(gateway.counts.requests.values()) == gateway.counts.requests[400] + gateway.counts.requests[413] == 1
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     await send(whole(request(span(1))))
     assert log.spans == serialised(span(1)), "whoever comes next is served"
     stats = await gateway.stats(None)
