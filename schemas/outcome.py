@@ -108,10 +108,15 @@ def summarise(results: Iterable[Result], kinds: dict[bytes, tuple[str, str]]) ->
 
 
 def _outcome(attempts: list[Result], kinds: dict[bytes, tuple[str, str]]) -> Outcome:
-    failures = [a for a in attempts if a.verdict == "fail"]
-    shown = failures[-1] if failures else attempts[-1]
+    shown = last = attempts[-1]
+    failed, scores = 0, 0.0
+    for attempt in attempts:
+        is_fail = attempt.verdict == "fail"
+        if is_fail:
+            shown = attempt
+            failed += 1
+        scores += float(not is_fail) if attempt.score is None else attempt.score
     kind, tool = kinds.get(shown.span_id, ("trajectory", ""))
-    scores = [a.score if a.score is not None else float(a.verdict == "pass") for a in attempts]
     return Outcome(  # by place, for speed: one is made for most results
         shown.step,
         kind,
@@ -120,11 +125,11 @@ def _outcome(attempts: list[Result], kinds: dict[bytes, tuple[str, str]]) -> Out
         shown.agent,
         tool,
         len(attempts),
-        len(failures),
+        failed,
         "fail" if attempts[0].verdict == "fail" else "pass",
-        "fail" if attempts[-1].verdict == "fail" else "pass",
-        sum(scores) / len(scores),
-        attempts[-1].event_ns // 1_000_000,
+        "fail" if last.verdict == "fail" else "pass",
+        scores / len(attempts),
+        last.event_ns // 1_000_000,
         shown.span_id.hex(),
         shown.reason_code,
     )
