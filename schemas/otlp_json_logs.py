@@ -43,6 +43,15 @@ def is_logs(export: Json) -> bool:
     return isinstance(export, Mapping) and any(f in export for f in LOG_FRAMES) and not any(f in export for f in FRAMES)
 
 
+def apart(export: Json) -> Iterator[Json]:
+    """An export that holds spans and log records as one of each, any other as it is."""
+    if isinstance(export, Mapping) and any(f in export for f in FRAMES) and any(f in export for f in LOG_FRAMES):
+        yield {name: value for name, value in export.items() if name not in LOG_FRAMES}
+        yield {name: value for name, value in export.items() if name not in FRAMES}
+    else:
+        yield export
+
+
 def logs_of_json(document: bytes, logs_max: int | None = None) -> tuple[list[RawSpan], list[Refusal]]:
     """The log records of one OTLP/JSON document, and those that were refused; together they are all that it holds.
 

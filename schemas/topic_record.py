@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from schemas.otlp import InvalidOtlp, parse_head, split
 from schemas.otlp_json import Refusal, exports_in, load, spans_of, spans_of_json
-from schemas.otlp_json_logs import is_logs, logs_of
+from schemas.otlp_json_logs import apart, is_logs, logs_of
 from schemas.signal import LOGS, TRACES
 from schemas.span import RawSpan
 
@@ -51,7 +51,7 @@ def split_parts(value: bytes, signal: str = TRACES) -> Parts:
         raws = split(value)
         is_log = signal == LOGS or (bool(raws) and _begins_as_log(raws[0].span))
         return Parts([], raws, []) if is_log else Parts(raws, [], [])
-    exports = list(exports_in(load(value)))
+    exports = [part for export in exports_in(load(value)) for part in apart(export)]
     of_logs = [export for export in exports if signal == LOGS or is_logs(export)]
     logs, refused_logs = logs_of(of_logs)
     spans, refused = spans_of(export for export in exports if not (signal == LOGS or is_logs(export)))

@@ -92,3 +92,12 @@ def test_a_record_without_a_header_is_told_from_its_first_field_in_any_order(
         log = LogRecord(trace_id=TRACE, span_id=SPAN if fields else b"", attributes=pairs(attributes), **fields)  # type: ignore[arg-type]
         parts = split_parts(pack([RawSpan(b"", b"", turn(log.SerializeToString()))]))
         assert (len(parts.spans), len(parts.logs)) == (0, 1), fields
+
+
+def test_a_document_of_spans_and_log_records_gives_both() -> None:
+    ids = {"traceId": TRACE.hex(), "spanId": SPAN.hex()}
+    spans = {"resourceSpans": [{"scopeSpans": [{"spans": [ids]}]}]}
+    logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{**ids, "body": {"stringValue": "said"}}]}]}]}
+    parts, apart = split_parts(orjson.dumps(spans | logs)), split_parts(orjson.dumps([spans, logs]))
+    assert (len(parts.spans), len(parts.logs), parts.refused) == (1, 1, [])
+    assert parts == apart
