@@ -22,7 +22,7 @@ from schemas.span import RawSpan
 from schemas.trajectory import TraceKey
 from streams.core.flush import StoredHead
 from streams.store.errors import StoreUnavailable, sentence_of
-from streams.store.keys import Range, Slice, among, batches, instant, slices, within
+from streams.store.keys import Range, Slice, among, batches, instant, literal, slices, within
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,9 @@ CLOCKS = """
 SELECT partition, toUnixTimestamp64Milli(max(last_log_at)) FROM partition_clock
 WHERE partition IN ({partitions}) GROUP BY partition
 """
+EPOCHS = (
+    "SELECT partition, max(epoch) FROM ledger WHERE topic = {topic} AND partition IN ({partitions}) GROUP BY partition"
+)
 TRUTHS = """
 SELECT workflow, task_id, argMax(body, loaded_at) AS body
 FROM expectations WHERE task_id IN {tasks} GROUP BY workflow, task_id
@@ -108,6 +111,7 @@ class Takeover(NamedTuple):
     last_log_ms: int | None  # the greatest log clock that a row of the partition carries; None without rows
     unfinished: list[StoredHead]  # open, or decided with outcomes not yet acknowledged; oldest first
     known: list[TraceKey]  # touched within the horizon
+    epoch: int = 0  # the greatest under which the ledger has rows; 0 without rows
 
 
 class Reader:
@@ -132,14 +136,16 @@ class Reader:
             found |= self._heads(self._ranges(batch))
         return found
 
-    def take_over(self, partitions: Sequence[int], horizon_ms: int) -> dict[int, Takeover]:
-        """What the new owner of these partitions has to know, in four SELECTs for all of them together.
+    def take_over(self, topic: str, partitions: Sequence[int], horizon_ms: int) -> dict[int, Takeover]:
+        """What the new owner of these partitions of the spans topic has to know, in five SELECTs for all of them together.
 
         Only traces touched within the horizon before the partition's own log clock. Raises StoreUnavailable.
         """
         numbers = ", ".join(str(int(partition)) for partition in partitions)
         clocks = {int(partition): int(ms) for partition, ms in self._select(CLOCKS.format(partitions=numbers))}
-        found = {partition: Takeover(clocks.get(partition), [], []) for partition in partitions}
+        asked = EPOCHS.format(topic=literal(topic), partitions=numbers)
+        epochs = {int(partition): int(epoch) for partition, epoch in self._select(asked)}
+        found = {n: Takeover(clocks.get(n), [], [], epochs.get(n, 0)) for n in partitions}
         if not clocks:
             return found
         touched = " OR ".join(

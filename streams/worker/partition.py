@@ -41,7 +41,7 @@ class Partition:
     """One assigned partition: its engine, and what has accumulated for the next flush."""
 
     tp: TP
-    epoch: int  # wall clock of the assignment in ms: later assignments supersede earlier ones in the ledger
+    epoch: int  # wall clock of the assignment in ms, or what supersedes all of the partition that the ledger has
     engine: TrajectoryEngine
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     chunks: list[Chunk] = field(default_factory=list)

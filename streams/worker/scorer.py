@@ -130,10 +130,11 @@ class Scorer:
 
     async def _recover(self, parts: list[Partition]) -> None:
         self.configure(await self._prepare())  # never older than a predecessor's
-        numbers = [part.tp.partition for part in parts]
-        takeovers = await self._sink.read(self._reader.take_over, numbers, HORIZON_MS)
+        topic, numbers = parts[0].tp.topic, [part.tp.partition for part in parts]
+        takeovers = await self._sink.read(self._reader.take_over, topic, numbers, HORIZON_MS)
         for part in parts:
             found = takeovers[part.tp.partition]
+            part.epoch = max(part.epoch, found.epoch + 1)  # also where the last owner's clock was ahead
             part.engine.configure(*self._config)
             part.engine.recover(found.unfinished, found.known, found.last_log_ms)
             part.clock_anchor = (part.engine.clock_ms, time.monotonic())

@@ -562,7 +562,9 @@ def test_a_new_owner_finds_what_is_open_or_unpublished_of_its_partition_and_noth
     for row in rows:
         store.writer.write_trajectories([row])
     store.writer.write_published([Published(tenant, now, trace_id(n)) for n in (3, 7)])
-    taken = store.reader.take_over([mine, mine + 2, mine + 1], 1_000)
+    store.writer.write_ledger([LedgerRow("spans", mine, epoch, 0, 1, tenant, 2, 2, 2, 0, 0, 0) for epoch in (5, 9, 7)])
+    store.writer.write_ledger([LedgerRow("another", mine, 11, 0, 1, tenant, 2, 2, 2, 0, 0, 0)])
+    taken = store.reader.take_over("spans", [mine, mine + 2, mine + 1], 1_000)
     found = taken[mine].unfinished
     assert [(h.key.trace_id, h.state, h.published) for h in found] == [
         (trace_id(5), "open", False),
@@ -571,10 +573,10 @@ def test_a_new_owner_finds_what_is_open_or_unpublished_of_its_partition_and_noth
     ]
     assert found[2].outcomes == outcomes(2, now + 1)
     assert {k.trace_id for k in taken[mine].known} == {trace_id(n) for n in (1, 2, 3, 5, 7)}
-    assert taken[mine].last_log_ms == now + 11
+    assert (taken[mine].last_log_ms, taken[mine].epoch) == (now + 11, 9)
     assert [h.key.trace_id for h in taken[mine + 1].unfinished] == [trace_id(4)]
-    assert taken[mine + 2] == (None, [], [])
-    older = store.reader.take_over([mine], 2 * DAY_MS)[mine]
+    assert taken[mine + 2] == (None, [], [], 0)
+    older = store.reader.take_over("spans", [mine], 2 * DAY_MS)[mine]
     assert {h.key.trace_id for h in older.unfinished} == {trace_id(n) for n in (1, 2, 5, 6)}
 
 

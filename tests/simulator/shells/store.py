@@ -155,7 +155,7 @@ class SimulatedReader(Reader):
         """There are none."""
         return self._store.answer(dict)
 
-    def take_over(self, partitions: Sequence[int], horizon_ms: int) -> dict[int, Takeover]:
+    def take_over(self, topic: str, partitions: Sequence[int], horizon_ms: int) -> dict[int, Takeover]:
         """What the new owner of these partitions has to know."""
         return self._store.answer(lambda: {number: self._takeover(number, horizon_ms) for number in partitions})
 
@@ -166,4 +166,5 @@ class SimulatedReader(Reader):
         keys = list(dict.fromkeys(TraceKey(row.tenant, row.trace_id) for row in touched))
         heads = [head for key in keys if (head := self._store.head(key))]
         unfinished = [h for h in heads if h.state == "open" or not h.published]
-        return Takeover(last, sorted(unfinished, key=lambda h: h.anchor_ms), keys)
+        epoch = max((row.epoch for row in self._store.ledger.values() if row.partition == number), default=0)
+        return Takeover(last, sorted(unfinished, key=lambda h: h.anchor_ms), keys, epoch)

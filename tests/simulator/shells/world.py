@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ TOPIC, PARTITIONS = "otlp_spans", 2
 ABANDON_S = 12.0
 TROUBLE_S = 40.0  # what comes later is late, and meets nothing
 DONE_BY_S = 400.0  # of virtual time
+SET_BACK_S = 3_600.0
 BASE = Settings(
     spans_topic=TOPIC,
     spans_partitions=PARTITIONS,
@@ -256,9 +258,14 @@ def _read(record: Record) -> Taken:
 
 
 @contextmanager
-def _as_if_real(world: World) -> Iterator[None]:
+def _as_if_real(world: World, set_back_at_s: float) -> Iterator[None]:
     """The clock and the end of a process are those of the world; small bounds are soon reached."""
-    clock = SimpleNamespace(time=lambda: now_ms(world.loop.time()) / 1000, monotonic=world.loop.time)
+
+    def wall_clock() -> float:
+        at_s = world.loop.time()
+        return now_ms(at_s) / 1000 - (SET_BACK_S if at_s >= set_back_at_s else 0.0)
+
+    clock = SimpleNamespace(time=wall_clock, monotonic=world.loop.time)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(scorer_module, "time", clock)
         patched.setattr(scorer_module, "or_die", or_end)
@@ -267,13 +274,13 @@ def _as_if_real(world: World) -> Iterator[None]:
         yield
 
 
-def play(seed: int) -> World:
-    """Play the schedule of a seed."""
+def play(seed: int, set_back_at_s: float = math.inf) -> World:
+    """Play the schedule of a seed. At a time of it somebody may set all workers' wall clocks back."""
     world = World(seed)
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with _as_if_real(world):
+        with _as_if_real(world, set_back_at_s):
             world.loop.run_until_complete(world.run())
             world.problems += world.loop.failures()
     finally:
