@@ -85,6 +85,11 @@ class VerdictChange(NamedTuple):
     changed_log_ms: int
 
 
+def items_of_revision(revision: int) -> int:
+    """How many items a row of this revision counted, those included that the store has no more."""
+    return revision >> 32
+
+
 def pack_revision(n_items: int, final: bool, config_seq: int) -> int:
     """UInt64: n_items in the upper 32 bits, then final, then 31 bits of config_seq."""
     assert 0 <= n_items < 1 << 32, n_items

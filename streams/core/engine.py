@@ -29,7 +29,7 @@ from schemas.item import Item
 from schemas.log_record import LogRecord
 from schemas.naming import Watched
 from schemas.registry import EMPTY, Registry
-from schemas.rows import LogRow, Published, SpanRow
+from schemas.rows import LogRow, Published, SpanRow, items_of_revision
 from schemas.span import RawSpan
 from schemas.trajectory import CloseReason, TraceKey
 from streams.core.flush import Counts, Flush, StoredHead
@@ -153,6 +153,8 @@ class TrajectoryEngine:
         trace.deadline_ms = trace.window.deadline_ms(self._policy.window)
         if head is not None:
             trace.row = RowMark(head.n_items, head.deadline_ms)
+            # Else no later row would be newer than one that counted an item which could not be stored.
+            trace.n_lost = max(0, items_of_revision(head.revision) - trace.n_items)
             if head.state == "decided":
                 self._take_over(trace, head)
         self._arm(trace)

@@ -194,7 +194,7 @@ class Judging:
             tenant=trace.key.tenant,
             anchor_ms=trace.anchor_ms,
             trace_id=trace.key.trace_id,
-            revision=pack_revision(trace.n_items, trace.state == "decided", self.seq),
+            revision=pack_revision(trace.n_items + trace.n_lost, trace.state == "decided", self.seq),
             state=trace.state,
             close_reason=trace.reason,
             partition=self.partition,

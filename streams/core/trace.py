@@ -49,6 +49,7 @@ class Trace:
     overflow: dict[tuple[bytes, int], int] = field(
         default_factory=dict
     )  # identities above the cap, with received times
+    n_lost: int = 0  # items that its row counted and the store has not: refused by it, or expired
     n_bytes: int = 0  # of all its items, kept or not
     held_bytes: int = TRACE_BYTES  # what it takes in memory
     over_cap: bool = False  # more items or bytes than the cap, whichever of them are kept

@@ -246,8 +246,9 @@ class Scorer:
 
     async def _load(self, part: Partition, keys: list[TraceKey]) -> set[TraceKey]:
         """Read these traces back into the engine; the keys that the store does not know."""
-        stored = await self._sink.read(self._reader.read_items, keys)
+        # Heads first: whatever a row counted was stored before it, and so is among the items.
         heads = await self._sink.read(self._reader.read_heads, keys)
+        stored = await self._sink.read(self._reader.read_items, keys)
         for key in keys:
             items = [item.decoded(key.tenant, part.engine.watched) for item in stored.get(key, ())]
             part.engine.read_back(key, heads.get(key), items)

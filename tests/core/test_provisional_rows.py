@@ -3,7 +3,7 @@
 import pytest
 
 from evaluators.base import ALL_KINDS
-from schemas.rows import TrajectoryRow
+from schemas.rows import TrajectoryRow, pack_revision
 from schemas.span import RawSpan, Span
 from schemas.trajectory import TraceKey
 from streams.core.engine import EnginePolicy, TrajectoryEngine
@@ -101,6 +101,25 @@ def test_a_trace_read_back_has_its_row_written_where_the_stored_one_is_not_good_
     assert [row.n_items for row in flushed(engine)] == ([100] if written else [])
     engine.tick(last_ms + 60_000)
     assert [(row.state, row.n_items) for row in flushed(engine)] == [("decided", 100)]
+
+
+def test_a_row_that_counted_what_could_not_be_stored_is_superseded_by_each_new_owners():
+    spans = [root_span(0), call(1), call(2)]
+    revision, engine, last_ms = pack_revision(5, False, 0), TrajectoryEngine(0, EVERY_FLUSH), spans[-1].received_ms
+    for late in (3, 4):  # each time a new owner; the second finds the first one's row
+        head = StoredHead(
+            KEY, EPOCH_MS, revision, "open", "", 0, len(spans), last_ms, last_ms + 60_000, 0, "", 1, False, None, {}
+        )
+        engine = TrajectoryEngine(0, EVERY_FLUSH)
+        engine.recover([head], [KEY], last_ms)
+        engine.read_back(KEY, head, spans)
+        spans.append(call(late))
+        (row,) = flushed(engine, spans[-1])
+        assert (row.n_items, row.revision > revision) == (len(spans), True)
+        revision = row.revision
+    engine.tick(last_ms + 100_000)
+    (row,) = flushed(engine)
+    assert (row.state, row.n_items, row.revision > revision) == ("decided", 5, True)
 
 
 class Counting:

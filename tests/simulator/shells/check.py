@@ -38,7 +38,11 @@ def violations(world: World) -> Iterator[str]:
         buried = {one for one in items.keys() & world.store.refused if pack([raws[one]]) in dead}
         lost = items.keys() - world.store.items.keys() - buried
         said = [f"{len(lost)} of its items are neither stored nor dead"] if lost else []
-        if not buried:  # what was judged with a span that cannot be stored is judged without it after a restart
+        if buried == items.keys():
+            pass  # of all this nothing is stored: after a restart there is nothing to decide
+        elif buried:  # what was judged with a span that cannot be stored is judged without it after a restart
+            said += _of_end(world, key, told.get(key, []))
+        else:
             said += _of_trace(world, key, list(items.values()), told.get(key, []))
         yield from (f"trace {key.trace_id[-1]}: {sentence}" for sentence in said)
     yield from _of_dead_letters(world, dead)
@@ -52,6 +56,16 @@ def _outcomes(world: World) -> dict[TraceKey, list[TraceOutcomes]]:
         for key, told in outcomes_of(sent, world.settings):
             found.setdefault(key, []).append(told)
     return found
+
+
+def _of_end(world: World, key: TraceKey, told: list[TraceOutcomes]) -> Iterator[str]:
+    row = world.store.row(key)
+    if row is None or row.state != "decided":
+        yield "never decided"
+    if key not in world.store.published:
+        yield "never marked as published"
+    if not told:
+        yield "never published"
 
 
 def _of_trace(world: World, key: TraceKey, items: list[Item], told: list[TraceOutcomes]) -> Iterator[str]:
