@@ -13,6 +13,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from schemas.rows import Published
+from streams.core import engine as engine_module
 from streams.store.errors import DataError, StoreUnavailable
 from streams.worker import ledger as ledger_module
 from streams.worker import scorer as scorer_module
@@ -334,6 +335,12 @@ def nothing_is_read_back(patched: pytest.MonkeyPatch) -> None:
         pass
 
     patched.setattr(Scorer, "_read_back", read_back)
+
+
+@bug
+def a_refused_span_is_forgotten(patched: pytest.MonkeyPatch) -> None:
+    """A new owner's rows count only what is stored, and the row before them counted more."""
+    patched.setattr(engine_module, "items_of_revision", lambda revision: 0)
 
 
 @bug
