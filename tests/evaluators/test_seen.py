@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 
 from evaluators.base import MAYBE_CALLS, Context
 from evaluators.views.derived import is_derived
-from evaluators.views.literals import UNITS, amount_of, amounts_in, forms_of, ids_in, is_id, leaves, numbers, spelled
+from evaluators.views.literals import (
+    UNITS,
+    _tokens_of_any,
+    amount_of,
+    amounts_in,
+    forms_of,
+    ids_in,
+    is_id,
+    leaves,
+    numbers,
+    spelled,
+    tokens,
+)
 from evaluators.views.seen import QUICK_MAX, Seen
 from evaluators.views.texts import ASKED_MAX, Pool, Text, stands, stands_alone
 from schemas.span import TRUNCATED
@@ -311,3 +323,8 @@ def test_a_talk_that_is_said_twice_counts_once():
 )
 def test_amounts_that_follow_from_seen_ones(amount, known, derived):
     assert is_derived(round(amount * UNITS), {round(n * UNITS) for n in known}) is derived
+
+
+@given(st.text(st.characters(max_codepoint=127)) | st.text("aB1 2-_.\n", max_size=60))
+def test_words_of_ascii_are_those_that_any_script_has(text: str):
+    assert tokens(text) == _tokens_of_any(text)
