@@ -134,7 +134,8 @@ class Scorer:
         takeovers = await self._sink.read(self._reader.take_over, topic, numbers, HORIZON_MS)
         for part in parts:
             found = takeovers[part.tp.partition]
-            part.epoch = max(part.epoch, found.epoch + 1)  # also where the last owner's clock was ahead
+            if found.epoch > time.time() * 1000:  # the last owner's clock was ahead, or ours was set back
+                part.epoch = found.epoch + 1
             part.engine.configure(*self._config)
             part.engine.recover(found.unfinished, found.known, found.last_log_ms)
             part.clock_anchor = (part.engine.clock_ms, time.monotonic())
