@@ -66,11 +66,16 @@ class Store:
         row = self.rows.get(key)
         if row is None:
             return None
-        return StoredHead(
-            key, row.anchor_ms, row.revision, row.state, row.close_reason, row.partition, row.n_items, row.last_log_ms,
-            row.deadline_ms, row.config_seq, row.workflow, row.weight, key in self.published, row.outcomes,
-            {(r.span_id, r.evaluator): (r.step, r.verdict) for r in row.results},
-        )  # fmt: skip
+        return head_of(key, row, key in self.published)
+
+
+def head_of(key: TraceKey, row: TrajectoryRow, published: bool) -> StoredHead:
+    """What a reader sees of a row."""
+    return StoredHead(
+        key, row.anchor_ms, row.revision, row.state, row.close_reason, row.partition, row.n_items, row.last_log_ms,
+        row.deadline_ms, row.config_seq, row.workflow, row.weight, published, row.outcomes,
+        {(r.span_id, r.evaluator): (r.step, r.verdict) for r in row.results},
+    )  # fmt: skip
 
 
 @dataclass

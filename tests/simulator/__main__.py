@@ -11,6 +11,7 @@ from collections import Counter
 from types import ModuleType
 
 from tests.simulator import run as of_engine
+from tests.simulator.planting import first_caught
 from tests.simulator.shells import run as of_shells
 
 
@@ -57,7 +58,7 @@ def main() -> int:
         return clean(played, given.first, given.seeds)
     missed = 0
     for name in names:
-        caught = played.first_caught(name, given.first, given.seeds)
+        caught = first_caught(played.problems, name, given.first, given.seeds)
         missed += caught is None
         print(f"{name}: " + (f"seed {caught.seed}: {caught.said}" if caught else f"NOT caught in {given.seeds} seeds"))
     return 1 if missed else 0

@@ -3,8 +3,7 @@
 Each is a mistake that somebody could make in good faith. The check at the end runs on the code as it is.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,25 +15,11 @@ from streams.core.engine import TrajectoryEngine
 from streams.core.judging import Judging
 from streams.core.trace import Trace
 from tests.properties.world import Worker
+from tests.simulator.planting import Bugs
 from tests.simulator.play import Group
 
-Patch = Callable[[pytest.MonkeyPatch], None]
-BUGS: dict[str, Patch] = {}
-
-
-def bug(patch: Patch) -> Patch:
-    """List a bug under its name."""
-    BUGS[patch.__name__.replace("_", " ")] = patch
-    return patch
-
-
-@contextmanager
-def planted(name: str | None) -> Iterator[None]:
-    """The code with this bug in it; as it is without a name."""
-    with pytest.MonkeyPatch.context() as patched:
-        if name is not None:
-            BUGS[name](patched)
-        yield
+BUGS = Bugs()
+bug = BUGS.add
 
 
 def _in_this_order(*effects: str) -> Callable[[Worker], None]:

@@ -1,14 +1,13 @@
 """One seed played and checked, with or without a planted bug."""
 
 from collections import Counter
-from typing import NamedTuple
 
-from tests.simulator.bugs import BUGS, planted
+from tests.simulator.bugs import BUGS
 from tests.simulator.check import violations
 from tests.simulator.play import play
 from tests.simulator.schedule import ACTIONS, schedule
 
-__all__ = ["BUGS", "FAULTS", "first_caught", "problems", "story"]
+__all__ = ["BUGS", "FAULTS", "problems", "story"]
 
 # What must really happen in a run of some length; else the generator does not reach what it is meant to.
 FAULTS = (
@@ -20,18 +19,11 @@ FAULTS = (
 )
 
 
-class Caught(NamedTuple):
-    """The first seed that shows a bug, and how."""
-
-    seed: int
-    said: str
-
-
 def problems(seed: int, bug: str | None = None) -> tuple[list[str], Counter[str]]:
     """What is wrong at the end of this schedule, and how often each kind of thing happened in it."""
     given = schedule(seed)
     try:
-        with planted(bug):
+        with BUGS.planted(bug):
             played = play(given)
     except Exception as error:  # an assertion of the world or of the engine
         return [f"{type(error).__name__}: {error}"], Counter()
@@ -41,12 +33,3 @@ def problems(seed: int, bug: str | None = None) -> tuple[list[str], Counter[str]
 def story(seed: int) -> str:
     """What was played of this schedule."""
     return " ".join(schedule(seed).actions)
-
-
-def first_caught(bug: str, first: int, n: int) -> Caught | None:
-    """The first of these seeds that shows the bug."""
-    for seed in range(first, first + n):
-        found, _ = problems(seed, bug)
-        if found:
-            return Caught(seed, found[0])
-    return None

@@ -6,7 +6,8 @@ import pytest
 
 from tests.pure import needs_sources
 from tests.simulator.bugs import BUGS
-from tests.simulator.run import FAULTS, first_caught, problems
+from tests.simulator.planting import first_caught
+from tests.simulator.run import FAULTS, problems
 
 SEEDS = 1_000  # about ten seconds
 SEEDS_A_BUG = 400
@@ -24,7 +25,7 @@ def test_nothing_is_found_and_every_kind_of_fault_happened() -> None:
 @needs_sources
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_planted_bug_is_caught_by_a_schedule_that_the_code_passes(bug: str) -> None:
-    caught = first_caught(bug, 0, SEEDS_A_BUG)
+    caught = first_caught(problems, bug, 0, SEEDS_A_BUG)
     assert caught is not None, f"python -m tests.simulator --bug '{bug}' --seeds 10000"
     assert problems(caught.seed)[0] == []
 

@@ -5,8 +5,7 @@ Each is a mistake that somebody could make in good faith. The check at the end r
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,25 +19,11 @@ from streams.worker import scorer as scorer_module
 from streams.worker.ledger import LedgerConsumer
 from streams.worker.scorer import Scorer
 from streams.worker.sink import Batch, Sink, TooManyDeadLetters, records_of
+from tests.simulator.planting import Bugs
 from tests.simulator.shells.worker import Consumer
 
-Patch = Callable[[pytest.MonkeyPatch], None]
-BUGS: dict[str, Patch] = {}
-
-
-def bug(patch: Patch) -> Patch:
-    """List a bug under its name."""
-    BUGS[patch.__name__.replace("_", " ")] = patch
-    return patch
-
-
-@contextmanager
-def planted(name: str | None) -> Iterator[None]:
-    """The code with this bug in it; as it is without a name."""
-    with pytest.MonkeyPatch.context() as patched:
-        if name is not None:
-            BUGS[name](patched)
-        yield
+BUGS = Bugs()
+bug = BUGS.add
 
 
 # The order of effects.

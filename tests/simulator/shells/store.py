@@ -16,6 +16,7 @@ from streams.core.flush import StoredHead
 from streams.store.errors import DataError, StoreUnavailable
 from streams.store.reader import Reader, StoredItem, Takeover
 from streams.store.writer import Writer
+from tests.properties.world import head_of
 from tests.simulator.shells.servers import Servers
 
 Identity = tuple[TraceKey, bytes, int]  # of an item: its trace, span id and content
@@ -113,13 +114,7 @@ class Store:
     def head(self, key: TraceKey) -> StoredHead | None:
         """What a reader sees of it."""
         row = self.row(key)
-        if row is None:
-            return None
-        return StoredHead(
-            key, row.anchor_ms, row.revision, row.state, row.close_reason, row.partition, row.n_items, row.last_log_ms,
-            row.deadline_ms, row.config_seq, row.workflow, row.weight, key in self.published, row.outcomes,
-            {(r.span_id, r.evaluator): (r.step, r.verdict) for r in row.results},
-        )  # fmt: skip
+        return None if row is None else head_of(key, row, key in self.published)
 
 
 def _identity(row: SpanRow | LogRow) -> Identity:

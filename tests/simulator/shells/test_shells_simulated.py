@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from tests.pure import needs_sources
+from tests.simulator.planting import first_caught
 from tests.simulator.shells.check import violations
-from tests.simulator.shells.run import BUGS, FAULTS, first_caught, problems
+from tests.simulator.shells.run import BUGS, FAULTS, problems
 from tests.simulator.shells.world import play
 
 SEEDS = 250  # about ten seconds
@@ -25,7 +26,7 @@ def test_nothing_is_found_and_every_kind_of_fault_happened() -> None:
 @needs_sources
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_planted_bug_is_caught_by_a_schedule_that_the_code_passes(bug: str) -> None:
-    caught = first_caught(bug, 0, SEEDS_A_BUG)
+    caught = first_caught(problems, bug, 0, SEEDS_A_BUG)
     assert caught is not None, f"python -m tests.simulator --shells --bug '{bug}' --seeds 1000"
     assert problems(caught.seed)[0] == []
 
