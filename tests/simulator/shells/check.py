@@ -40,6 +40,8 @@ def violations(world: World) -> Iterator[str]:
         said = [f"{len(lost)} of its items are neither stored nor dead"] if lost else []
         if buried == items.keys():
             pass  # of all this nothing is stored: after a restart there is nothing to decide
+        elif buried and world.happened["zombie"]:
+            pass  # a zombie still counts the span that is lost, and its open row may supersede the last one (seed 3571)
         elif buried:  # what was judged with a span that cannot be stored is judged without it after a restart
             said += _of_end(world, key, told.get(key, []))
         else:
